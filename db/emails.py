@@ -1,0 +1,78 @@
+"""A campaign's mails: the template, its variants, and drafts for single contacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector import HalfVector
+from psycopg.rows import class_row
+
+from db.pool import Connection
+from db.queries import sql
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailRow:
+    email_id: UUID
+    campaign_id: UUID
+    contact_id: UUID | None
+    """Whose draft this is; None for a template."""
+    variant: str
+    subject: str
+    body: str
+    """Markdown with Liquid merge tags."""
+    written_by: str
+    unknown_claims: list[str]
+    sent_date: datetime | None
+
+
+async def templates(db: Connection, tenant: UUID, campaign_id: UUID) -> list[EmailRow]:
+    """The template and its variants, in the order of their letters."""
+    return await _rows(db, "templates", {"tenant": tenant, "campaign_id": campaign_id})
+
+
+async def draft_for(db: Connection, tenant: UUID, campaign_id: UUID, contact_id: UUID) -> EmailRow | None:
+    """The draft written for one contact."""
+    parameters = {"tenant": tenant, "campaign_id": campaign_id, "contact_id": contact_id}
+    rows = await _rows(db, "draft_for", parameters)
+    return rows[0] if rows else None
+
+
+async def all_of(db: Connection, tenant: UUID, campaign_id: UUID) -> list[EmailRow]:
+    """Every mail of the campaign, in a stable order."""
+    return await _rows(db, "all_of", {"tenant": tenant, "campaign_id": campaign_id})
+
+
+async def count_drafts(db: Connection, tenant: UUID, campaign_id: UUID) -> int:
+    """How many drafts for single contacts there are."""
+    cursor = await db.execute(sql("emails", "count_drafts"), {"tenant": tenant, "campaign_id": campaign_id})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def save(
+    db: Connection, tenant: UUID, *, campaign_id: UUID, contact_id: UUID | None, variant: str = "a", subject: str,
+    body: str, written_by: str, unknown_claims: list[str], vector: HalfVector | None, model: str | None, at: datetime,
+) -> UUID:  # fmt: skip
+    """Store the template, or with `contact_id` that contact's draft, over the one that was there."""
+    cursor = await db.execute(
+        sql("emails", "save_draft" if contact_id else "save_template"),
+        {
+            "tenant": tenant, "campaign_id": campaign_id, "contact_id": contact_id, "variant": variant,
+            "subject": subject, "body": body, "written_by": written_by, "unknown_claims": unknown_claims,
+            "vector": vector, "model": model, "at": at,
+        },
+    )  # fmt: skip
+    row = await cursor.fetchone()
+    assert row is not None
+    id: UUID = row[0]
+    return id
+
+
+async def _rows(db: Connection, name: str, parameters: dict[str, Any]) -> list[EmailRow]:
+    async with db.cursor(row_factory=class_row(EmailRow)) as cursor:
+        await cursor.execute(sql("emails", name), parameters)
+        return await cursor.fetchall()

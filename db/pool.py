@@ -1,0 +1,97 @@
+"""Connections: one pool a program; the role and the tenant are set for each transaction.
+
+Row-level security decides what a statement sees, by the transaction's `app.tenant_id`. The program works as
+`smartcampaign_app`, which neither owns a table nor is a superuser, whoever the URL's user is. Both are set with
+`set_config(.., true)`, so they end with the transaction: nothing leaks to the connection's next user, and a pooler in
+transaction mode (PgBouncer) may stand between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+ROLE = "smartcampaign_app"
+
+Connection = AsyncConnection[TupleRow]
+
+BEGIN = "SELECT set_config('role', %s, true), set_config('app.tenant_id', %s, true)"
+
+
+class DatabaseUnavailable(RuntimeError):
+    """The database can't be reached; the text says where it was looked for and what to do."""
+
+
+class Database:
+    """The pool of a program. `open` before use, `close` after; safe for any number of tasks."""
+
+    def __init__(self, url: str, *, max_size: int = 10) -> None:
+        self.url = url
+        self._pool = AsyncConnectionPool(
+            url,
+            open=False,
+            min_size=1,
+            max_size=max_size,
+            configure=_configure,
+            # A server that was restarted leaves dead connections: they are found before they are handed out.
+            check=AsyncConnectionPool.check_connection,
+            timeout=30,
+        )
+
+    async def open(self) -> None:
+        """Connect. Raises `DatabaseUnavailable` when the server can't be reached within some seconds."""
+        await self._pool.open()
+        try:
+            await self._pool.wait(timeout=10)
+        except PoolTimeout:
+            await self._pool.close()
+            raise DatabaseUnavailable(await _why_unreachable(self.url)) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, tenant: UUID, *, read_only: bool = False) -> AsyncIterator[Connection]:
+        """One transaction that sees the rows of `tenant` only; committed on leaving, rolled back on an exception.
+
+        With `read_only` Postgres itself refuses every write.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            if read_only:
+                await connection.execute("SET TRANSACTION READ ONLY")
+            await connection.execute(BEGIN, (ROLE, str(tenant)))
+            yield connection
+
+
+async def _configure(connection: Connection) -> None:
+    await connection.execute("SET statement_timeout = '60s'")
+    await register_vector_async(connection)
+    await connection.commit()
+
+
+async def _why_unreachable(url: str) -> str:
+    where = safe_url(url)
+    try:
+        async with await AsyncConnection.connect(url, connect_timeout=5):
+            return f"The database {where} answers, but too slowly. Try again; look at its load."
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+        return (
+            f"The database {where} can't be reached: {reason}. "
+            "Check DATABASE_URL, or unset it to use the Postgres that comes along."
+        )
+
+
+def safe_url(url: str) -> str:
+    """The URL without its password, for messages."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    host, port, name = parts.get("host", "localhost"), parts.get("port", 5432), parts.get("dbname", "")
+    return f"{name!r} at {host}:{port}"

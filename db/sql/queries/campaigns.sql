@@ -1,0 +1,112 @@
+-- name: add
+INSERT INTO campaigns (tenant_id, name, description, start_date, vector_embedding, embedding_model, created_at,
+                       updated_at)
+VALUES (%(tenant)s, %(name)s, %(description)s, %(start_date)s, %(vector)s, %(model)s, %(at)s, %(at)s)
+ON CONFLICT (tenant_id, lower(name)) WHERE status <> 'cancelled' DO NOTHING
+RETURNING campaign_id;
+
+-- name: update
+UPDATE campaigns
+   SET name = %(name)s, description = %(description)s, start_date = %(start_date)s, vector_embedding = %(vector)s,
+       embedding_model = %(model)s, updated_at = %(at)s
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
+
+-- name: move
+-- The only statement that changes a status; `from` are the states it may come from (db/campaigns.py).
+UPDATE campaigns
+   SET status = %(to)s, send_at = coalesce(%(send_at)s::timestamptz, send_at), updated_at = %(at)s
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s AND status = ANY (%(from)s::text[]);
+
+-- name: find
+SELECT campaign_id, name, description, start_date, status, send_at, created_at
+  FROM campaigns
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
+
+-- name: find_for_change
+-- Locked: two changes of one campaign go one after the other.
+SELECT campaign_id, name, description, start_date, status, send_at, created_at
+  FROM campaigns
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s
+   FOR UPDATE;
+
+-- name: by_name
+-- A cancelled campaign has given its name free, so it comes last.
+SELECT campaign_id, name, description, start_date, status, send_at, created_at
+  FROM campaigns
+ WHERE tenant_id = %(tenant)s AND lower(name) = lower(%(name)s)
+ ORDER BY status = 'cancelled', created_at DESC
+ LIMIT 1;
+
+-- name: like
+SELECT campaign_id, name, description, start_date, status, send_at, created_at
+  FROM campaigns
+ WHERE tenant_id = %(tenant)s AND (similarity(name, %(name)s::text) > 0.25 OR name ILIKE '%%' || %(part)s || '%%')
+ ORDER BY similarity(name, %(name)s::text) DESC, created_at DESC, campaign_id
+ LIMIT 5;
+
+-- name: page
+SELECT c.campaign_id, c.name, c.description, c.start_date, c.status, c.send_at, c.created_at,
+       (SELECT count(*) FROM campaign_contacts m
+         WHERE m.tenant_id = %(tenant)s AND m.campaign_id = c.campaign_id) AS contact_count,
+       (SELECT coalesce(sum(a.email_sent_count), 0) FROM campaign_analytics a
+         WHERE a.tenant_id = %(tenant)s AND a.campaign_id = c.campaign_id) AS sent_count
+  FROM campaigns c
+ WHERE c.tenant_id = %(tenant)s
+   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+   AND (%(after_at)s::timestamptz IS NULL
+        OR (c.created_at, c.campaign_id) < (%(after_at)s::timestamptz, %(after_id)s::uuid))
+ ORDER BY c.created_at DESC, c.campaign_id DESC
+ LIMIT %(limit)s;
+
+-- name: search
+-- By meaning, and by words in the name or description: a tenant has tens or hundreds of campaigns, so exactly.
+SELECT c.campaign_id, c.name, c.description, c.start_date, c.status, c.send_at, c.created_at,
+       (SELECT count(*) FROM campaign_contacts m
+         WHERE m.tenant_id = %(tenant)s AND m.campaign_id = c.campaign_id) AS contact_count,
+       (SELECT coalesce(sum(a.email_sent_count), 0) FROM campaign_analytics a
+         WHERE a.tenant_id = %(tenant)s AND a.campaign_id = c.campaign_id) AS sent_count
+  FROM campaigns c,
+       LATERAL (SELECT CASE WHEN c.embedding_model = %(model)s
+                            THEN 1 - (c.vector_embedding <=> %(vector)s::halfvec) ELSE 0 END
+                       + CASE WHEN to_tsvector('simple', c.name || ' ' || coalesce(c.description, ''))
+                                   @@ plainto_tsquery('simple', %(query)s) THEN 0.5 ELSE 0 END
+                       + similarity(c.name, %(query)s::text) AS score) AS s
+ WHERE c.tenant_id = %(tenant)s
+   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+   AND s.score >= %(floor)s
+ ORDER BY s.score DESC, c.campaign_id
+OFFSET %(offset)s LIMIT %(limit)s;
+
+-- name: names
+-- For the situation that every turn begins with: what a person may be speaking of.
+SELECT name, status FROM campaigns WHERE tenant_id = %(tenant)s ORDER BY updated_at DESC, campaign_id LIMIT %(limit)s;
+
+-- name: add_contacts
+INSERT INTO campaign_contacts (tenant_id, campaign_id, contact_id, added_at)
+SELECT %(tenant)s, %(campaign_id)s, c.contact_id, %(at)s
+  FROM contacts c
+ WHERE c.tenant_id = %(tenant)s AND c.contact_id = ANY (%(contacts)s::uuid[])
+ON CONFLICT DO NOTHING;
+
+-- name: remove_contacts
+DELETE FROM campaign_contacts
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND contact_id = ANY (%(contacts)s::uuid[]);
+
+-- name: recipients
+-- Who would get the campaign, and for those who would not, why; the checks that sending repeats for every row.
+SELECT c.contact_id, c.email, c.first_name, c.last_name,
+       CASE WHEN c.status <> 'subscribed' THEN c.status
+            WHEN s.address_hash IS NOT NULL THEN 'suppressed (' || s.reason || ')' END AS left_out
+  FROM campaign_contacts m
+  JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+  LEFT JOIN suppressions s ON s.tenant_id = %(tenant)s
+                          AND s.address_hash = suppression_hash(%(tenant)s, c.email)
+ WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s
+ ORDER BY c.contact_id;
+
+-- name: counts
+-- The two numbers that describe a campaign before its mails' figures do.
+SELECT (SELECT count(*) FROM campaign_contacts
+         WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s) AS contact_count,
+       (SELECT coalesce(sum(email_sent_count), 0) FROM campaign_analytics
+         WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s) AS sent_count;

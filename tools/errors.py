@@ -1,0 +1,164 @@
+"""Every refusal, as a sentence that its reader can act on.
+
+A class's docstring is its message; what varies is given to the constructor and filled in. Doors translate a refusal to
+their own terms (an HTTP status, an MCP tool error); tools know nothing of those. Bugs are not refusals: they crash.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ToolError(Exception):
+    """That could not be done."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        message = " ".join((type(self).__doc__ or "").split())
+        super().__init__(message.format(**details))
+
+
+class InvalidArguments(ToolError):
+    """{problems}"""
+
+    code = "invalid_arguments"
+
+
+class NotAllowed(ToolError):
+    """Your role ({role}) does not allow this ({tool}). Ask someone with the role {needed}."""
+
+    code = "not_allowed"
+
+
+class NoSuchCampaign(ToolError):
+    """No campaign is called {name!r}.{hint}"""
+
+    code = "not_found"
+
+
+class UnclearCampaign(ToolError):
+    """{name!r} may be one of several campaigns: {candidates}. Which one?"""
+
+    code = "unclear"
+
+
+class NoSuchContact(ToolError):
+    """No contact is found for {name!r}.{hint}"""
+
+    code = "not_found"
+
+
+class UnclearContact(ToolError):
+    """{name!r} may be one of several contacts: {candidates}. Say it with the e-mail address."""
+
+    code = "unclear"
+
+
+class ContactExists(ToolError):
+    """{email} is already a contact{whose}. Update that contact instead."""
+
+    code = "exists"
+
+
+class CampaignExists(ToolError):
+    """There is already a campaign called {name!r} ({status}). Choose another name, or work on that one."""
+
+    code = "exists"
+
+
+class NothingToChange(ToolError):
+    """Nothing to change was said. Name at least one of: {fields}."""
+
+    code = "nothing_to_change"
+
+
+class NobodyMatches(ToolError):
+    """Nobody matches {query!r}, so nothing was changed. Search with other words first."""
+
+    code = "nobody_matches"
+
+
+class CampaignClosed(ToolError):
+    """{name} is {status} and can no longer be changed. {hint}"""
+
+    code = "closed"
+
+
+class NoEmail(ToolError):
+    """{name} has no e-mail yet. Draft one first."""
+
+    code = "no_email"
+
+
+class NoRecipients(ToolError):
+    """{name} has nobody to send to{why}. Add contacts first."""
+
+    code = "no_recipients"
+
+
+class NotInCampaign(ToolError):
+    """{contact} is not a recipient of {name}. Add them first."""
+
+    code = "not_in_campaign"
+
+
+class PastTime(ToolError):
+    """{time} is in the past. Give a time to come, or leave it out to send as soon as a person approves."""
+
+    code = "past_time"
+
+
+class SendingHalted(ToolError):
+    """All sending was stopped by a person ({since}). Lift the stop first."""
+
+    code = "halted"
+
+
+class TooManyRecipients(ToolError):
+    """{name} would go to {count} people; at most {cap} are allowed in one send. Raise the cap or split the campaign."""
+
+    code = "too_many"
+
+
+class NoSuchApproval(ToolError):
+    """No open approval request has the id {id}. List them with: smartcampaign approvals."""
+
+    code = "not_found"
+
+
+class ApprovalOver(ToolError):
+    """This approval request is {state} and can't be decided any more. Ask for it again."""
+
+    code = "approval_over"
+
+
+class ApprovalOutdated(ToolError):
+    """What this request would do has changed since it was made ({what}), so it was withdrawn. Ask for it again."""
+
+    code = "approval_outdated"
+
+
+class BadCursor(ToolError):
+    """The cursor {cursor!r} is not one that this list gave out. Start without a cursor."""
+
+    code = "bad_cursor"
+
+
+class BadDate(ToolError):
+    """{text!r} is no date or time that can be read. Write it like 2026-12-05, or 2026-12-05T09:00+01:00 for a time."""
+
+    code = "bad_date"
+
+
+class BadCsv(ToolError):
+    """{problem} Give a table with a header line and a column for the e-mail address. Nothing was imported."""
+
+    code = "bad_csv"
+
+
+class SearchUnavailable(ToolError):
+    """The meaning of the words can't be compared right now: {reason}"""
+
+    code = "unavailable"

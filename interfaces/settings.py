@@ -10,7 +10,7 @@ import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from agent.models import Mode, ModelChoice
+from agent.choice import Mode, ModelChoice
 
 
 class BadSettings(ValueError):

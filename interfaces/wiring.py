@@ -53,11 +53,10 @@ class Program:
 
     @cached_property
     def agent(self) -> Agent:
+        from agent.models import choose
         from agent.run import Agent
 
-        from agent.models import choose
-
-        return Agent(choose(self.settings.model_choice(), self.embedder))
+        return Agent(choose(self.settings.model_choice(), self.embedder), self.database)
 
     @cached_property
     def writer(self) -> Writer | None:

@@ -183,6 +183,26 @@ class Tool(Generic[A, R]):
     input: type[A]
     output: type[R]
     function: Callable[[A, Context], Awaitable[R]]
+    preview: Callable[[A, Context], Awaitable[str]] | None = None
+
+    def check(self, arguments: Mapping[str, Any], ctx: Context) -> None:
+        """Raise the `ToolError` that `call` would raise before it looks at any row."""
+        allowed(ctx.actor.role, self.effect, self.name)
+        self._validated(arguments)
+
+    async def foreseen(self, arguments: Mapping[str, Any], ctx: Context) -> str:
+        """What a call would do that its arguments don't show ("14 people match"); empty when there is nothing to say.
+
+        Looks only (its transactions are read-only). A refusal is what is foreseen, so it does not raise.
+        """
+        if self.preview is None:
+            return ""
+        try:
+            return await self.preview(
+                self._validated(arguments), dataclasses.replace(ctx, call=_Call(self.name, "read", {}))
+            )
+        except ToolError as error:
+            return str(error)
 
     async def call(self, arguments: Mapping[str, Any], ctx: Context) -> R:
         """Validate, check permission, run, audit. Raises `ToolError`: nothing was changed then."""
@@ -225,8 +245,10 @@ def recorded_as(name: str, effect: Effect, ctx: Context) -> Context:
     return dataclasses.replace(ctx, call=_Call(name, effect, {}))
 
 
-def tool(effect: Effect) -> Callable[[Callable[[A, Context], Awaitable[R]]], Tool[A, R]]:
-    """Make a tool of a function `(args: Arguments, ctx: Context) -> Result`."""
+def tool(
+    effect: Effect, preview: Callable[[A, Context], Awaitable[str]] | None = None
+) -> Callable[[Callable[[A, Context], Awaitable[R]]], Tool[A, R]]:
+    """Make a tool of a function `(args: Arguments, ctx: Context) -> Result`. `preview` tells ahead what it would do."""
 
     def made(function: Callable[[A, Context], Awaitable[R]]) -> Tool[A, R]:
         hints = get_type_hints(function)
@@ -237,6 +259,7 @@ def tool(effect: Effect) -> Callable[[Callable[[A, Context], Awaitable[R]]], Too
             input=hints["args"],
             output=hints["return"],
             function=function,
+            preview=preview,
         )
 
     return made

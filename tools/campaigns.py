@@ -174,7 +174,15 @@ class CreateCampaign(Arguments):
     audience: Annotated[Words, Field(description="Who it is for, in words as in search_contacts.")] | None = None
 
 
-@tool(effect="write")
+async def _who_it_is_for(args: CreateCampaign, ctx: Context) -> str:
+    if not args.audience:
+        return ""
+    async with ctx.transaction() as db:
+        people, note = await _meant(db, ctx, args.audience, None, USUAL_AUDIENCE)
+    return _foreseen(people, note)
+
+
+@tool(effect="write", preview=_who_it_is_for)
 async def create_campaign(args: CreateCampaign, ctx: Context) -> CampaignSaved:
     """Create a campaign as a draft; with `audience` also add everyone who matches those words."""
     start = read_date(args.start_date) if args.start_date else None
@@ -295,7 +303,13 @@ class AddContactsToCampaign(Arguments):
     limit: Annotated[int, Field(ge=1, le=LARGEST_AUDIENCE)] = USUAL_AUDIENCE
 
 
-@tool(effect="write")
+async def _who_would_come(args: AddContactsToCampaign, ctx: Context) -> str:
+    async with ctx.transaction() as db:
+        people, note = await _meant(db, ctx, args.query, args.emails, args.limit)
+    return _foreseen(people, note)
+
+
+@tool(effect="write", preview=_who_would_come)
 async def add_contacts_to_campaign(args: AddContactsToCampaign, ctx: Context) -> RecipientsChanged:
     """Add people to a campaign: by words ("restores old clocks"), or by e-mail addresses that are contacts already."""
     async with ctx.transaction() as db:
@@ -394,6 +408,11 @@ async def _meant(
         people = people[:limit]
         note = f"More match; only the nearest {limit:,} were taken. Say a higher limit for more."
     return people, note
+
+
+def _foreseen(people: list[ContactRow], note: str | None) -> str:
+    names = _names([person.full_name or person.email for person in people[:5]], len(people))
+    return f"{_people(len(people))}: {names}{f'. {note}' if note else ''}"
 
 
 async def _vector(ctx: Context, name: str, description: str | None) -> tuple[HalfVector | None, str | None]:

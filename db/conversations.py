@@ -1,0 +1,160 @@
+"""Conversations: what was said, one turn at a time, and the graph's state after the last turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from db.pool import Connection
+from db.queries import sql
+
+Role = Literal["person", "agent", "note"]
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A turn that was stopped in the middle: what was said, and which tools had done something."""
+
+    text: str
+    done: list[str]
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    checkpoint_id: str
+    kind: str
+    checkpoint: bytes
+    metadata: bytes
+
+
+@dataclass(frozen=True)
+class WriteRow:
+    task_id: str
+    channel: str
+    kind: str
+    value: bytes
+
+
+async def open_one(db: Connection, tenant: UUID, *, actor: str, name: str | None, at: datetime) -> UUID:
+    """The actor's conversation of this name, made when there is none; without a name always a new one."""
+    id = uuid4()
+    await db.execute(sql("conversations", "add"), {"tenant": tenant, "id": id, "actor": actor, "name": name, "at": at})
+    if name is None:
+        return id
+    cursor = await db.execute(sql("conversations", "by_name"), {"tenant": tenant, "actor": actor, "name": name})
+    row = await cursor.fetchone()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+async def lease(db: Connection, tenant: UUID, id: UUID, *, actor: str, owner: UUID, seconds: float) -> bool:
+    """Take the conversation for a turn, or keep it; False while another turn has it."""
+    cursor = await db.execute(
+        sql("conversations", "lease"),
+        {"tenant": tenant, "id": id, "actor": actor, "owner": owner, "seconds": seconds},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def exists(db: Connection, tenant: UUID, id: UUID, *, actor: str) -> bool:
+    """Whether this actor has this conversation."""
+    cursor = await db.execute(sql("conversations", "exists"), {"tenant": tenant, "id": id, "actor": actor})
+    return await cursor.fetchone() is not None
+
+
+async def release(db: Connection, tenant: UUID, id: UUID, *, owner: UUID) -> None:
+    """Give the conversation free, if `owner` still has it."""
+    await db.execute(sql("conversations", "release"), {"tenant": tenant, "id": id, "owner": owner})
+
+
+async def begin_turn(db: Connection, tenant: UUID, id: UUID, text: str, at: datetime) -> int:
+    """Write down what the person said, before anything is done about it; return the turn's number."""
+    cursor = await db.execute(sql("conversations", "begin_turn"), {"tenant": tenant, "id": id, "at": at})
+    row = await cursor.fetchone()
+    assert row is not None
+    turn = int(row[0])
+    await say(db, tenant, id, turn=turn, role="person", text=text, at=at)
+    return turn
+
+
+async def say(db: Connection, tenant: UUID, id: UUID, *, turn: int, role: Role, text: str, at: datetime) -> None:
+    """Add a message to a turn."""
+    await db.execute(
+        sql("conversations", "say"),
+        {"tenant": tenant, "id": id, "turn": turn, "role": role, "text": text, "at": at},
+    )
+
+
+async def say_now(db: Connection, tenant: UUID, id: UUID, *, role: Role, text: str, at: datetime) -> None:
+    """Add a message to the last turn."""
+    await db.execute(
+        sql("conversations", "say_now"), {"tenant": tenant, "id": id, "role": role, "text": text, "at": at}
+    )
+
+
+async def history(db: Connection, tenant: UUID, id: UUID, limit: int) -> list[tuple[str, str]]:
+    """The last messages as (role, text), oldest first."""
+    cursor = await db.execute(sql("conversations", "history"), {"tenant": tenant, "id": id, "limit": limit})
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
+async def interrupted(db: Connection, tenant: UUID, id: UUID) -> Interrupted | None:
+    """The last turn, if it was stopped in the middle."""
+    cursor = await db.execute(sql("conversations", "unanswered"), {"tenant": tenant, "id": id})
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    cursor = await db.execute(sql("conversations", "done_since"), {"tenant": tenant, "id": id, "since": row[1]})
+    return Interrupted(row[0], [done[0] for done in await cursor.fetchall()])
+
+
+async def save_checkpoint(db: Connection, tenant: UUID, id: UUID, row: CheckpointRow) -> None:
+    """Replace the state; what was pending on an older one goes."""
+    same = {"tenant": tenant, "id": id, "checkpoint_id": row.checkpoint_id}
+    await db.execute(
+        sql("conversations", "save_checkpoint"),
+        same | {"kind": row.kind, "checkpoint": row.checkpoint, "metadata": row.metadata},
+    )
+    await db.execute(sql("conversations", "drop_old_writes"), same)
+
+
+async def save_writes(
+    db: Connection, tenant: UUID, id: UUID, checkpoint_id: str, writes: Sequence[tuple[int, WriteRow]]
+) -> None:
+    """Store what a step wrote before the next checkpoint, each at its place."""
+    rows: list[dict[str, Any]] = [
+        {
+            "tenant": tenant,
+            "id": id,
+            "checkpoint_id": checkpoint_id,
+            "place": place,
+            "task_id": write.task_id,
+            "channel": write.channel,
+            "kind": write.kind,
+            "value": write.value,
+        }
+        for place, write in writes
+    ]
+    async with db.cursor() as cursor:
+        await cursor.executemany(sql("conversations", "save_write"), rows)
+
+
+async def checkpoint(db: Connection, tenant: UUID, id: UUID) -> tuple[CheckpointRow, list[WriteRow]] | None:
+    """The state and what is pending on it; None before the first turn."""
+    cursor = await db.execute(sql("conversations", "checkpoint"), {"tenant": tenant, "id": id})
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    found = CheckpointRow(*row)
+    cursor = await db.execute(
+        sql("conversations", "writes"), {"tenant": tenant, "id": id, "checkpoint_id": found.checkpoint_id}
+    )
+    return found, [WriteRow(*write) for write in await cursor.fetchall()]
+
+
+async def forget(db: Connection, tenant: UUID, id: UUID) -> None:
+    """Delete the conversation with its messages and state."""
+    await db.execute(sql("conversations", "forget"), {"tenant": tenant, "id": id})

@@ -1,0 +1,92 @@
+-- name: add
+INSERT INTO conversations (tenant_id, conversation_id, actor, name, created_at, updated_at)
+VALUES (%(tenant)s, %(id)s, %(actor)s, %(name)s, %(at)s, %(at)s)
+ON CONFLICT (tenant_id, actor, name) WHERE name IS NOT NULL DO NOTHING;
+
+-- name: by_name
+SELECT conversation_id FROM conversations
+ WHERE tenant_id = %(tenant)s AND actor = %(actor)s AND name = %(name)s;
+
+-- name: lease
+-- One turn at a time: taken if free, if its time is up (its program died), or if it is ours already. The clock is the
+-- database's, since the programs may run on several machines.
+UPDATE conversations
+   SET lease_owner = %(owner)s, lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND actor = %(actor)s
+   AND (lease_owner IS NULL OR lease_owner = %(owner)s OR lease_until < clock_timestamp())
+RETURNING turn;
+
+-- name: exists
+SELECT 1 FROM conversations WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND actor = %(actor)s;
+
+-- name: release
+UPDATE conversations SET lease_owner = NULL, lease_until = NULL
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND lease_owner = %(owner)s;
+
+-- name: begin_turn
+UPDATE conversations SET turn = turn + 1, updated_at = %(at)s
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s
+RETURNING turn;
+
+-- name: say
+INSERT INTO messages (tenant_id, conversation_id, turn, place, role, text, created_at)
+SELECT %(tenant)s, %(id)s, %(turn)s, coalesce(max(place) + 1, 0), %(role)s, %(text)s, %(at)s
+  FROM messages WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND turn = %(turn)s;
+
+-- name: say_now
+INSERT INTO messages (tenant_id, conversation_id, turn, place, role, text, created_at)
+SELECT %(tenant)s, c.conversation_id, c.turn,
+       coalesce((SELECT max(m.place) + 1 FROM messages m
+                  WHERE m.tenant_id = %(tenant)s AND m.conversation_id = c.conversation_id AND m.turn = c.turn), 0),
+       %(role)s, %(text)s, %(at)s
+  FROM conversations c WHERE c.tenant_id = %(tenant)s AND c.conversation_id = %(id)s;
+
+-- name: history
+SELECT role, text FROM (
+    SELECT role, text, turn, place FROM messages
+     WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s
+     ORDER BY turn DESC, place DESC LIMIT %(limit)s) AS last
+ ORDER BY turn, place;
+
+-- name: unanswered
+-- The last turn, if it has no end: its program was stopped in the middle.
+SELECT m.text, m.created_at FROM conversations c
+  JOIN messages m ON m.tenant_id = %(tenant)s AND m.conversation_id = c.conversation_id AND m.turn = c.turn
+ WHERE c.tenant_id = %(tenant)s AND c.conversation_id = %(id)s AND m.role = 'person'
+   AND NOT EXISTS (SELECT FROM messages a WHERE a.tenant_id = %(tenant)s AND a.conversation_id = c.conversation_id
+                      AND a.turn = c.turn AND a.role <> 'person')
+ ORDER BY m.place LIMIT 1;
+
+-- name: done_since
+SELECT tool FROM audit_log
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND outcome = 'done' AND at >= %(since)s
+ ORDER BY at LIMIT 50;
+
+-- name: save_checkpoint
+INSERT INTO checkpoints (tenant_id, conversation_id, checkpoint_id, kind, checkpoint, metadata)
+VALUES (%(tenant)s, %(id)s, %(checkpoint_id)s, %(kind)s, %(checkpoint)s, %(metadata)s)
+ON CONFLICT (tenant_id, conversation_id)
+DO UPDATE SET checkpoint_id = excluded.checkpoint_id, kind = excluded.kind, checkpoint = excluded.checkpoint,
+              metadata = excluded.metadata;
+
+-- name: drop_old_writes
+DELETE FROM checkpoint_writes
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND checkpoint_id <> %(checkpoint_id)s;
+
+-- name: save_write
+INSERT INTO checkpoint_writes (tenant_id, conversation_id, checkpoint_id, task_id, place, channel, kind, value)
+VALUES (%(tenant)s, %(id)s, %(checkpoint_id)s, %(task_id)s, %(place)s, %(channel)s, %(kind)s, %(value)s)
+ON CONFLICT (tenant_id, conversation_id, checkpoint_id, task_id, place)
+DO UPDATE SET channel = excluded.channel, kind = excluded.kind, value = excluded.value;
+
+-- name: checkpoint
+SELECT checkpoint_id, kind, checkpoint, metadata FROM checkpoints
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s;
+
+-- name: writes
+SELECT task_id, channel, kind, value FROM checkpoint_writes
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND checkpoint_id = %(checkpoint_id)s
+ ORDER BY task_id, place;
+
+-- name: forget
+DELETE FROM conversations WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s;

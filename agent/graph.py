@@ -8,6 +8,7 @@ asked; and two steps a round cost less than a chain of middleware.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from dataclasses import asdict
@@ -15,7 +16,16 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import psycopg
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    HumanMessage,
+    InvalidToolCall,
+    ToolCall,
+    ToolMessage,
+)
+from langchain_core.messages.tool import invalid_tool_call
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
@@ -184,24 +194,40 @@ class _Steps:
 async def _streamed(model: BaseChatModel, messages: list[AnyMessage]) -> AIMessage:
     """The whole answer; its text goes out as it comes."""
     write = get_stream_writer()
-    whole: AIMessageChunk | None = None
+    whole: AIMessage | None = None
     async for chunk in model.astream(messages):
-        assert isinstance(chunk, AIMessageChunk)
         if chunk.text:
             write(Text(chunk.text))
-        whole = chunk if whole is None else whole + chunk
+        # A model that does not stream gives one whole message.
+        whole = whole + chunk if isinstance(whole, AIMessageChunk) else chunk
     if whole is None or not (whole.text or whole.tool_calls or whole.invalid_tool_calls):
         raise ModelFailed("The language model gave an empty answer. Ask again, or choose another model.")
+    if isinstance(whole, AIMessageChunk) and not whole.response_metadata.get("finish_reason"):
+        raise ModelFailed("The language model's answer broke off. Try again.")
+    calls, unreadable = _strictly(whole)
     return AIMessage(
         content=whole.text,
-        tool_calls=[{**call, "id": call["id"] or f"call_{uuid.uuid4().hex[:12]}"} for call in whole.tool_calls],
-        invalid_tool_calls=whole.invalid_tool_calls,
+        tool_calls=[{**call, "id": call["id"] or f"call_{uuid.uuid4().hex[:12]}"} for call in calls],
+        invalid_tool_calls=unreadable,
         usage_metadata=whole.usage_metadata,
         id=whole.id or f"run-{uuid.uuid4()}",
-        additional_kwargs={"planner": whole.additional_kwargs["planner"]}
-        if "planner" in whole.additional_kwargs
-        else {},
     )
+
+
+def _strictly(answer: AIMessage) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """The calls whose arguments are whole JSON, and the others.
+
+    LangChain completes half a JSON text while it streams: a broken-off `{"name": "Harv` would become a call.
+    """
+    calls, unreadable = list(answer.tool_calls), list(answer.invalid_tool_calls)
+    for piece in answer.tool_call_chunks if isinstance(answer, AIMessageChunk) else ():
+        try:
+            json.loads(piece["args"] or "{}")
+        except ValueError:
+            calls = [call for call in calls if call["id"] != piece["id"]]
+            if piece["id"] not in [call["id"] for call in unreadable]:
+                unreadable.append(invalid_tool_call(name=piece["name"], args=piece["args"], id=piece["id"], error=None))
+    return calls, unreadable
 
 
 async def _do(call: ToolCall, tool: Tool[Any, Any], ctx: Context) -> ToolMessage:

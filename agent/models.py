@@ -1,4 +1,4 @@
-"""The language model as the graph uses it: an OpenAI-compatible endpoint in one of two modes, or the built-in planner."""
+"""The language model as the graph uses it: an OpenAI-compatible endpoint in two modes, or the built-in planner."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def in_our_words(error: Exception) -> Exception:
         case openai.APIError() | TimeoutError():
             text = "The language model's answer broke off. Try again."
         case _ if type(error).__name__ == "StreamChunkTimeoutError":
-            text = "The language model stopped in the middle of its answer. Try again, or raise SMARTCAMPAIGN_MODEL_TIMEOUT."
+            text = "The language model stopped in mid-answer. Try again, or raise SMARTCAMPAIGN_MODEL_TIMEOUT."
         case _:
             return error
     return ModelFailed(text)

@@ -106,7 +106,7 @@ class Agent:
         try:
             if not await self._take(ctx, owner):
                 yield Failed(
-                    "Another window is still answering in this conversation. Wait for it, or start a new one with /new.",
+                    "Another window is still answering in this conversation. Wait for it, or start a new one.",
                     code="busy",
                 )
                 return

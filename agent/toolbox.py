@@ -29,7 +29,11 @@ def as_functions() -> list[dict[str, Any]]:
     return [
         {
             "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": _lean(tool.input.model_json_schema())},
+            "function": {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": _lean(tool.input.model_json_schema()),
+            },
         }
         for tool in ALL_TOOLS
     ]  # fmt: skip

@@ -107,7 +107,8 @@ class RemoteEmbedder:
                 again = error.response.status_code in (408, 429) or error.response.status_code >= 500
                 if not again or attempt == attempts - 1:
                     raise EmbeddingError(
-                        f"The embedding endpoint answered {error.response.status_code}. Check SMARTCAMPAIGN_EMBEDDING_*."
+                        f"The embedding endpoint answered {error.response.status_code}. "
+                        "Check the SMARTCAMPAIGN_EMBEDDING settings."
                     ) from error
             except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
                 if attempt == attempts - 1:

@@ -382,7 +382,7 @@ async def _meant(
         raise InvalidArguments(problems="Say who: either query (in words) or emails (addresses), one of the two.")
     if addresses:
         found = await contacts.by_emails(db, ctx.tenant.id, addresses)
-        missing = sorted(set(a.lower() for a in addresses) - {row.email.lower() for row in found})
+        missing = sorted({address.lower() for address in addresses} - {row.email.lower() for row in found})
         if missing:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise NoSuchContact(

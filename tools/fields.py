@@ -71,7 +71,8 @@ def checked_phone(text: str | None, country: str) -> str | None:
         possible = False
     if not possible:
         raise InvalidArguments(
-            problems=f"{_short(text)!r} is no phone number in {country}. Write it with its country code, like +44 7700 900123."
+            problems=f"{_short(text)!r} is no phone number in {country}. "
+            "Write it with its country code, like +44 113 496 0123."
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

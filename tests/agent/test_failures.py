@@ -99,7 +99,7 @@ async def test_an_endpoint_that_keeps_refusing(model: ScriptedModel, talk: Talk,
 async def test_an_answer_that_breaks_off(model: ScriptedModel, talk: Talk) -> None:
     model.always(lambda body: Answer(text="this is only half of what there was to say", cut=True))
     await talk.say("hello")
-    assert failure(talk).code == "model"
+    assert failure(talk).text == "The language model's answer broke off. Try again."
 
 
 async def test_an_empty_answer(model: ScriptedModel, talk: Talk) -> None:
@@ -133,7 +133,7 @@ async def test_a_conversation_that_is_too_long_is_shortened(model: ScriptedModel
 async def test_a_bug_in_a_tool_is_a_result_and_no_stack_trace(
     model: ScriptedModel, talk: Talk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr("db.campaigns.page", broken)

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 import psycopg
@@ -38,7 +38,8 @@ from psycopg_pool import PoolTimeout
 from agent import memory, provenance
 from agent.events import ApprovalAsked, ProposedCall, Text, ToolFinished, ToolStarted
 from agent.models import LanguageModel, ModelFailed, in_our_words, is_too_long
-from agent.situation import in_prose, look
+from agent.planner import Situation
+from agent.situation import in_prose
 from agent.toolbox import TOOLS
 from agent.toolbox import in_prose as call_in_prose
 from tools import approvals
@@ -64,13 +65,21 @@ class State(TypedDict):
     confirm: bool
 
 
+@dataclass(frozen=True)
+class Turn:
+    """What a turn works with: the tools' context, and what was known when it began."""
+
+    ctx: Context
+    situation: Situation
+
+
 Next = Literal["review", "act", "think", "__end__"]
 
 
 def build(model: LanguageModel, checkpointer: BaseCheckpointSaver[Any] | None) -> CompiledStateGraph[Any, Any]:
-    """The compiled graph. Its run-time context is `tools.base.Context`."""
+    """The compiled graph. Its run-time context is a `Turn`."""
     steps = _Steps(model)
-    graph = StateGraph(State, context_schema=Context)
+    graph = StateGraph(State, context_schema=Turn)
     graph.add_node("think", steps.think)
     graph.add_node("review", steps.review)
     graph.add_node("act", steps.act)
@@ -82,7 +91,11 @@ def build(model: LanguageModel, checkpointer: BaseCheckpointSaver[Any] | None) -
 
 
 def _after_thinking(state: State) -> Next:
-    return "review" if _open_calls(state["messages"]) else "__end__"
+    calls = _open_calls(state["messages"])
+    if not calls:
+        return "__end__"
+    # What only reads harms nobody: it needs no look beforehand.
+    return "act" if all(_only_reads(call) for call in calls) else "review"
 
 
 def _after_review(state: State) -> Next:
@@ -95,7 +108,7 @@ class _Steps:
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
 
-    async def think(self, state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    async def think(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Ask the model what to do or say next."""
         rounds = state.get("rounds", 0) + 1
         if rounds > MOST_ROUNDS:
@@ -104,8 +117,8 @@ class _Steps:
                     _said(f"I stopped after {MOST_ROUNDS} steps without coming to an end. Please ask in smaller steps.")
                 ]
             }
-        situation = await look(runtime.context)
-        system = self._model.system(situation, in_prose(situation, runtime.context))
+        situation = runtime.context.situation
+        system = self._model.system(situation, in_prose(situation, runtime.context.ctx))
         history = memory.whole(state["messages"])
         repairs: list[AnyMessage] = []
         for _ in range(MOST_REPAIRS + 1):
@@ -118,15 +131,15 @@ class _Steps:
             "Try SMARTCAMPAIGN_MODEL_MODE=json-schema, or another model."
         )
 
-    async def review(self, state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    async def review(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Refuse what can't be right; show a person the writes before they are done, if that is wanted."""
         answer, calls = _last_answer(state["messages"]), _open_calls(state["messages"])
-        refused = await self._refused(calls, state["messages"], runtime.context)
+        refused = await self._refused(calls, state["messages"], runtime.context.ctx)
         if refused:
             return {"messages": refused}
         if not state["confirm"] or not any(_is_write(call) for call in calls):
             return {}
-        shown = [await _proposed(call, runtime.context) for call in calls]
+        shown = [await _proposed(call, runtime.context.ctx) for call in calls]
         decision = interrupt({"calls": [asdict(call) for call in shown]})
         if not decision["yes"]:
             return {"messages": [_declined(call) for call in calls]}
@@ -134,7 +147,7 @@ class _Steps:
             return {}
         return {"messages": [_edited(answer, decision["edits"])]}
 
-    async def act(self, state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    async def act(self, state: State, runtime: Runtime[Turn]) -> dict[str, Any]:
         """Do the calls one after another; after a write that failed the following ones are left undone."""
         done: list[AnyMessage] = []
         failed: str | None = None
@@ -142,7 +155,7 @@ class _Steps:
             if failed and TOOLS[call["name"]].effect != "read":
                 done.append(_refusal(call, f"Not done, because {failed} before it was refused."))
                 continue
-            message = await _do(call, TOOLS[call["name"]], runtime.context)
+            message = await _do(call, TOOLS[call["name"]], runtime.context.ctx)
             done.append(message)
             if message.status == "error" and TOOLS[call["name"]].effect != "read":
                 failed = call["name"]
@@ -294,6 +307,10 @@ def _open_calls(messages: list[AnyMessage]) -> list[ToolCall]:
         return []
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     return [call for call in _last_answer(messages).tool_calls if call["id"] not in answered]
+
+
+def _only_reads(call: ToolCall) -> bool:
+    return call["name"] in TOOLS and TOOLS[call["name"]].effect == "read"
 
 
 def _is_write(call: ToolCall) -> bool:

@@ -19,8 +19,9 @@ from psycopg_pool import PoolTimeout
 from agent import memory
 from agent.checkpoints import Checkpoints, thread_id
 from agent.events import ApprovalAsked, ConfirmationAsked, Done, Event, Failed, Notice, ProposedCall, Text
-from agent.graph import MOST_ROUNDS, build
+from agent.graph import MOST_ROUNDS, Turn, build
 from agent.models import LanguageModel, ModelFailed
+from agent.situation import look
 from db import conversations
 from db.pool import Database
 from tools.base import Context
@@ -200,7 +201,8 @@ class Agent:
     async def _events(self, graph_input: Any, config: RunnableConfig, ctx: Context) -> AsyncGenerator[Event]:
         # "exit": one checkpoint a turn. What a kill in the middle loses is the turn's memory, not its work, and the
         # next turn says what that was.
-        stream = self._graph.astream(graph_input, config, context=ctx, stream_mode="custom", durability="exit")
+        turn = Turn(ctx, await look(ctx))
+        stream = self._graph.astream(graph_input, config, context=turn, stream_mode="custom", durability="exit")
         async for event in stream:
             assert isinstance(event, Event)
             yield event

@@ -170,17 +170,19 @@ async def mails(db: Connection, tenant: UUID, campaigns: Sequence[UUID]) -> list
 
 
 async def inside_campaigns(
-    db: Connection, tenant: UUID, campaigns: Sequence[UUID], *, since: datetime, days: int, trials: Sequence[Trial],
-    last: UUID = LAST_ID,
+    db: Connection, tenant: UUID, campaigns: Sequence[UUID], *, broad: Sequence[UUID], since: datetime, days: int,
+    trials: Sequence[Trial], last: UUID = LAST_ID,
 ) -> list[InsideRow]:  # fmt: skip
     """Mails of the same campaign compared: near or not, rested (no mail in `days` days) or not, variants of a trial.
 
-    `since` is when the first of the campaigns was sent; `last` bounds the contacts to a share of all.
+    Near is looked at in the `broad` ones. `since` is when the first of the campaigns was sent; `last` bounds the
+    contacts to a share of all.
     """
     return await _rows(
         db, InsideRow, "inside_campaigns",
         {
-            "tenant": tenant, "campaigns": list(campaigns), "since": since, "days": days, "last": last,
+            "tenant": tenant, "campaigns": list(campaigns), "broad": list(broad), "since": since, "days": days,
+            "last": last,
             "trial_campaigns": [trial.campaign_id for trial in trials],
             "trial_variants": [trial.variant for trial in trials],
             "trial_traits": [trial.trait for trial in trials],

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from db.pool import Connection
 from db.queries import sql
 
-# What a matched rare word adds to the cosine; see bench/search figures in docs/decisions/0005.
+# What a matched rare word adds to the cosine (docs/decisions/0005).
 WORD_BONUS = 0.5
 
 
@@ -58,6 +59,14 @@ class Filter:
 
     def parameters(self) -> dict[str, Any]:
         return {"status": self.status, "tags": self.tags, "campaign": self.campaign}
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a contact must be: a cosine of `floor`, and `deviations` above the mean of all contacts."""
+
+    floor: float
+    deviations: float
 
 
 async def add(
@@ -143,16 +152,17 @@ async def count(db: Connection, tenant: UUID, which: Filter) -> int:
 
 
 async def search(
-    db: Connection, tenant: UUID, which: Filter, *, query: str, words: list[str], phone: str | None,
-    vector: HalfVector, model: str, floor: float, offset: int, limit: int,
+    db: Connection, tenant: UUID, which: Filter, *, query: str, words: dict[str, str], phone: str | None,
+    vector: HalfVector, model: str, nearness: Nearness, offset: int, limit: int,
 ) -> list[FoundRow]:  # fmt: skip
-    """Best first: those whose score reaches `floor` (a cosine, plus what matched words add)."""
+    """Best first. `words` are the telling words of the query, each with the tsquery that finds its forms."""
     async with db.cursor(row_factory=class_row(FoundRow)) as cursor:
         await cursor.execute(
             sql("contacts", "search"),
             {
-                "tenant": tenant, "query": query, "words": words, "phone": phone, "vector": vector, "model": model,
-                "bonus": WORD_BONUS, "floor": floor, "offset": offset, "limit": limit,
+                "tenant": tenant, "query": query, "words": list(words), "lexemes": list(words.values()),
+                "phone": phone, "vector": vector, "model": model, "bonus": WORD_BONUS, "floor": nearness.floor,
+                "deviations": nearness.deviations, "offset": offset, "limit": limit,
             } | which.parameters(),
         )  # fmt: skip
         return await cursor.fetchall()
@@ -162,6 +172,37 @@ async def all_tags(db: Connection, tenant: UUID) -> list[str]:
     """The fifty most used tags, most used first."""
     cursor = await db.execute(sql("contacts", "all_tags"), {"tenant": tenant})
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def merge(db: Connection, tenant: UUID, rows: list[dict[str, Any]], at: datetime) -> tuple[int, int]:
+    """Add or complete contacts, one row an address (any case); return (created, changed)."""
+    cursor = await db.execute(sql("contacts", "merge"), {"tenant": tenant, "rows": Jsonb(rows), "at": at})
+    row = await cursor.fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+async def missing_embeddings(
+    db: Connection, tenant: UUID, model: str, *, after: UUID, limit: int
+) -> list[tuple[UUID, list[str], str | None]]:
+    """(id, tags, note) of contacts without a vector of this model, by id."""
+    parameters = {"tenant": tenant, "model": model, "after": after, "limit": limit}
+    cursor = await db.execute(sql("contacts", "missing_embeddings"), parameters)
+    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
+
+async def count_missing(db: Connection, tenant: UUID, model: str) -> int:
+    """How many contacts have something to embed and no vector of this model."""
+    cursor = await db.execute(sql("contacts", "count_missing"), {"tenant": tenant, "model": model})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def set_embeddings(db: Connection, tenant: UUID, model: str, vectors: dict[UUID, HalfVector]) -> None:
+    """Store the vectors of contacts, by id."""
+    await db.execute(
+        sql("contacts", "set_embeddings"),
+        {"tenant": tenant, "model": model, "ids": list(vectors), "vectors": list(vectors.values())},
+    )
 
 
 async def _one(db: Connection, name: str, parameters: dict[str, Any]) -> ContactRow | None:

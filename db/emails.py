@@ -10,6 +10,7 @@ from uuid import UUID
 from pgvector import HalfVector
 from psycopg.rows import class_row
 
+from db.contacts import ContactRow
 from db.pool import Connection
 from db.queries import sql
 
@@ -27,6 +28,25 @@ class EmailRow:
     written_by: str
     unknown_claims: list[str]
     sent_date: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundEmailRow:
+    """A template that a search found: the words that matched, and the score it was ranked by."""
+
+    email_id: UUID
+    campaign_id: UUID
+    campaign: str
+    variant: str
+    subject: str
+    body: str
+    sent_date: datetime | None
+    matched: list[str]
+    score: float
+
+
+# What a matched rare word adds to the cosine, as for contacts.
+WORD_BONUS = 0.5
 
 
 async def templates(db: Connection, tenant: UUID, campaign_id: UUID) -> list[EmailRow]:
@@ -51,6 +71,44 @@ async def count_drafts(db: Connection, tenant: UUID, campaign_id: UUID) -> int:
     cursor = await db.execute(sql("emails", "count_drafts"), {"tenant": tenant, "campaign_id": campaign_id})
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+async def count_templates(db: Connection, tenant: UUID) -> int:
+    """How many templates and variants there are, of all campaigns."""
+    cursor = await db.execute(sql("emails", "count_templates"), {"tenant": tenant})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def reader(db: Connection, tenant: UUID, campaign_id: UUID, contact_id: UUID | None = None) -> ContactRow | None:
+    """The first of the campaign's recipients, in a stable order; or this contact, if they are one."""
+    parameters = {"tenant": tenant, "campaign_id": campaign_id, "contact_id": contact_id}
+    async with db.cursor(row_factory=class_row(ContactRow)) as cursor:
+        await cursor.execute(sql("emails", "reader"), parameters)
+        return await cursor.fetchone()
+
+
+async def readers(db: Connection, tenant: UUID, campaign_id: UUID, limit: int) -> list[ContactRow]:
+    """The recipients that a mail would go to, at most `limit`, in a stable order."""
+    parameters = {"tenant": tenant, "campaign_id": campaign_id, "limit": limit}
+    async with db.cursor(row_factory=class_row(ContactRow)) as cursor:
+        await cursor.execute(sql("emails", "readers"), parameters)
+        return await cursor.fetchall()
+
+
+async def search(
+    db: Connection, tenant: UUID, *, words: list[str], vector: HalfVector, model: str, floor: float, limit: int
+) -> list[FoundEmailRow]:
+    """Templates of all campaigns, best first: by meaning, and by rare words of campaign, subject and body."""
+    async with db.cursor(row_factory=class_row(FoundEmailRow)) as cursor:
+        await cursor.execute(
+            sql("emails", "search"),
+            {
+                "tenant": tenant, "words": words, "vector": vector, "model": model, "bonus": WORD_BONUS,
+                "floor": floor, "limit": limit,
+            },
+        )  # fmt: skip
+        return await cursor.fetchall()
 
 
 async def save(

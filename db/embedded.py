@@ -113,6 +113,17 @@ class EmbeddedServer:
                 finally:
                     self._users.release_write_lock()
 
+    def runs(self) -> bool:
+        """Whether the server's process is there: a cheap look, without a connection."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split(maxsplit=1)[0])
+            os.kill(pid, 0)
+        except PermissionError:
+            return True  # it is there, as another user
+        except (OSError, ValueError, IndexError):
+            return False
+        return True
+
     def url(self, database: str = DATABASE) -> str:
         """The superuser's URL over the Unix socket (TCP on Windows), for `database`."""
         if os.name == "nt":

@@ -8,9 +8,11 @@ transaction mode (PgBouncer) may stand between.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from pgvector.psycopg import register_vector_async
@@ -22,7 +24,11 @@ ROLE = "smartcampaign_app"
 
 Connection = AsyncConnection[TupleRow]
 
-BEGIN = "SELECT set_config('role', %s, true), set_config('app.tenant_id', %s, true)"
+# In one round trip. Once it is read-only a transaction can't be made writable again.
+BEGIN = (
+    "SELECT set_config('transaction_read_only', %s, true), set_config('role', %s, true),"
+    " set_config('app.tenant_id', %s, true)"
+)
 
 
 class DatabaseUnavailable(RuntimeError):
@@ -40,8 +46,8 @@ class Database:
             min_size=1,
             max_size=max_size,
             configure=_configure,
-            # A server that was restarted leaves dead connections: they are found before they are handed out.
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
+            reset=_used,
             timeout=30,
         )
 
@@ -65,10 +71,22 @@ class Database:
         With `read_only` Postgres itself refuses every write.
         """
         async with self._pool.connection() as connection, connection.transaction():
-            if read_only:
-                await connection.execute("SET TRANSACTION READ ONLY")
-            await connection.execute(BEGIN, (ROLE, str(tenant)))
+            await connection.execute(BEGIN, ("on" if read_only else "off", ROLE, str(tenant)))
             yield connection
+
+
+# When each connection was given back last, by the monotonic clock.
+_last_used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+
+async def _used(connection: Connection) -> None:
+    _last_used[connection] = time.monotonic()
+
+
+async def _check(connection: Connection) -> None:
+    """A server that was restarted leaves dead connections: one that lay idle is tried before it is handed out."""
+    if time.monotonic() - _last_used.get(connection, 0.0) > 1.0:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _configure(connection: Connection) -> None:

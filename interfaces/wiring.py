@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from db import tenants
-from db.embedded import EmbeddedServer
+from db.embedded import EmbeddedError, EmbeddedServer
 from db.embeddings import Embedder, LocalEmbedder, RemoteEmbedder
 from db.migrate import migrate
 from db.pool import Database
@@ -37,7 +38,6 @@ class Program:
     database: Database
     embedder: Embedder
     actor: Actor
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def context(self, *, conversation: UUID | None = None, actor: Actor | None = None) -> Context:
         """What a tool call through this door works with."""
@@ -93,11 +93,22 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
         return
     server = EmbeddedServer(settings.home / "postgres")
     url = await asyncio.to_thread(server.start)
+    watch = asyncio.create_task(_keep_running(server))
     try:
         await asyncio.to_thread(migrate, url)
         yield url
     finally:
+        watch.cancel()
         await asyncio.to_thread(server.stop)
+
+
+async def _keep_running(server: EmbeddedServer) -> None:
+    """Start the embedded server again when it dies under us (out of memory, a kill): the pool reconnects by itself."""
+    while True:
+        await asyncio.sleep(1)
+        if not server.runs():
+            with contextlib.suppress(EmbeddedError):
+                await asyncio.to_thread(server.start)
 
 
 def find_tenant(url: str, name: str | None) -> Tenant:

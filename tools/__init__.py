@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools import campaigns, contacts, sending
+from tools import analytics, campaigns, contacts, emails, imports, insights, sending
 from tools.base import Tool
 
 ALL_TOOLS: tuple[Tool[Any, Any], ...] = (
@@ -12,15 +12,23 @@ ALL_TOOLS: tuple[Tool[Any, Any], ...] = (
     contacts.update_contact,
     contacts.delete_contact,
     contacts.search_contacts,
+    imports.import_contacts,
     campaigns.create_campaign,
     campaigns.update_campaign,
     campaigns.list_campaigns,
     campaigns.get_campaign,
     campaigns.add_contacts_to_campaign,
     campaigns.remove_contacts_from_campaign,
+    emails.draft_email,
+    emails.preview_email,
+    emails.search_emails,
     sending.send_test_email,
     sending.send_campaign,
     sending.cancel_campaign,
+    analytics.summarize_performance,
+    analytics.compare_campaigns,
+    insights.suggest_improvements,
+    insights.suggest_campaigns,
 )
 
 BY_NAME = {tool.name: tool for tool in ALL_TOOLS}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from db import audit
 from db.embeddings import Embedder
@@ -58,6 +59,30 @@ class Arguments(BaseModel):
     """The arguments of a tool. Unknown ones are refused: a misspelt argument must not be dropped quietly."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_from_text(cls, given: Any) -> Any:
+        """Some clients and small models write a list as its JSON text, or a single entry without the list."""
+        if not isinstance(given, dict):
+            return given
+        return {name: _as_list(value) if cls._takes_list(name) else value for name, value in given.items()}
+
+    @classmethod
+    def _takes_list(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        return field is not None and "list[" in str(field.annotation)
+
+
+def _as_list(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return [value]
+    return [value] if value.strip() else []
 
 
 def _without_nul(value: object) -> object:
@@ -292,6 +317,8 @@ def _in_words(error: ValidationError, model: type[Arguments]) -> str:
                 sentences.append(f"There is no argument {name}; there are: {', '.join(model.model_fields)}.")
             case "string_too_long":
                 sentences.append(f"{name} is too long: at most {context['max_length']:,} characters.")
+            case "too_long":
+                sentences.append(f"{name} has too many entries: at most {context['max_length']:,}.")
             case "string_too_short" | "too_short":
                 sentences.append(f"{name} is empty.")
             case "value_error":

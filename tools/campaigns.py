@@ -104,8 +104,9 @@ class CampaignList(Result):
             return f"There are no{what} campaigns{about} yet."
         rows = ["| campaign | status | people | sent | about |", "|---|---|---:|---:|---|"]
         rows += [
-            f"| {cell(c.name, 40)} | {c.status} | {c.contact_count:,} | {c.sent_count:,} | {cell(c.description or '', 70)} |"
+            f"| {cell(c.name, 40)} | {c.status} | {c.contact_count:,} | {c.sent_count:,} | {about} |"
             for c in self.campaigns
+            for about in [cell(c.description or "", 70)]
         ]
         return "\n".join(rows) + ("\n\nThere are more." if self.next_cursor else "")
 
@@ -398,7 +399,7 @@ async def _meant(
     asked = await audience.understand(db, ctx, query, which)
     people: list[ContactRow]
     if asked.words:
-        people = list(await audience.find(db, ctx, asked, floor=audience.AUDIENCE_FLOOR, limit=limit + 1))
+        people = list(await audience.find(db, ctx, asked, audience.ADDRESSED, limit=limit + 1))
     else:
         people = await contacts.page(db, ctx.tenant.id, asked.which, after=None, limit=limit + 1)
     if not people:

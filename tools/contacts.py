@@ -253,7 +253,7 @@ async def search_contacts(args: SearchContacts, ctx: Context) -> ContactList:
             return await _listed(db, ctx, asked, args)
         offset = read_offset(args.cursor)
         rows = await audience.find(
-            db, ctx, asked, floor=audience.SEARCH_FLOOR, offset=offset, limit=args.limit + 1
+            db, ctx, asked, audience.SEARCHED, offset=offset, limit=args.limit + 1
         )  # fmt: skip
     shown, more = page_of(rows, args.limit)
     cursor = write_cursor(str(offset + args.limit)) if more else None

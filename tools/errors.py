@@ -110,6 +110,18 @@ class PastTime(ToolError):
     code = "past_time"
 
 
+class FutureSince(ToolError):
+    """{time} is still to come, so nothing can have happened since. Give a time in the past."""
+
+    code = "future_since"
+
+
+class TooFewToCompare(ToolError):
+    """Name at least two different campaigns to compare, and at most ten."""
+
+    code = "too_few"
+
+
 class SendingHalted(ToolError):
     """All sending was stopped by a person ({since}). Lift the stop first."""
 
@@ -118,6 +130,13 @@ class SendingHalted(ToolError):
 
 class TooManyRecipients(ToolError):
     """{name} would go to {count} people; at most {cap} are allowed in one send. Raise the cap or split the campaign."""
+
+    code = "too_many"
+
+
+class TooManyDrafts(ToolError):
+    """{name} has more than {cap} recipients, too many for a mail of its own each. Draft one mail with merge tags for
+    all (without per_contact), or name a single contact."""
 
     code = "too_many"
 

@@ -1,9 +1,19 @@
 -- name: totals
--- The facts of some campaigns, counted from ledger and events. One pass over the events of those campaigns (people are
--- told apart by one hash aggregate, not looked up one by one) and one over their part of the ledger. What a machine did
--- counts for nobody; `unknown` counts as a person. Somebody whose mail bounced and who opened it got it all the same.
-WITH people AS (
-    SELECT campaign_id, contact_id,
+-- The facts of some campaigns, counted from ledger and events: one pass over their part of each, put on top of each
+-- other and gathered by person in one aggregate (a join of the two goes wrong where the planner has no statistics yet).
+-- What a machine did counts for nobody; `unknown` counts as a person. Somebody whose mail bounced and who opened it got
+-- it all the same.
+WITH noted AS (
+    SELECT campaign_id, contact_id, kind, class, at, value, NULL AS state
+      FROM events
+     WHERE tenant_id = %(tenant)s AND campaign_id = ANY (%(campaigns)s::uuid[])
+    UNION ALL
+    SELECT campaign_id, contact_id, NULL, NULL, coalesce(sent_at, updated_at), NULL, state
+      FROM deliveries
+     WHERE tenant_id = %(tenant)s AND campaign_id = ANY (%(campaigns)s::uuid[])
+),
+people AS (
+    SELECT campaign_id, contact_id, max(state) AS state, min(at) FILTER (WHERE state = 'sent') AS sent_at,
            bool_or(kind = 'bounce') AS bounced,
            bool_or(kind IN ('open', 'click') AND class <> 'machine') AS there,
            bool_or(kind = 'open' AND class <> 'machine' AND at >= s.since) AS opened,
@@ -16,12 +26,17 @@ WITH people AS (
            sum(value) FILTER (WHERE kind = 'conversion' AND class <> 'machine' AND at >= s.since) AS value,
            count(*) FILTER (WHERE kind = 'open' AND class = 'machine' AND at >= s.since) AS machine_opens,
            count(*) FILTER (WHERE kind = 'click' AND class = 'machine' AND at >= s.since) AS machine_clicks
-      FROM events, (SELECT coalesce(%(since)s::timestamptz, '-infinity') AS since) AS s
-     WHERE tenant_id = %(tenant)s AND campaign_id = ANY (%(campaigns)s::uuid[])
+      FROM noted, (SELECT coalesce(%(since)s::timestamptz, '-infinity') AS since) AS s
      GROUP BY campaign_id, contact_id
 ),
-answers AS (
+facts AS (
     SELECT campaign_id,
+           count(*) FILTER (WHERE state = 'sent') AS sent, count(*) FILTER (WHERE state = 'failed') AS failed,
+           count(*) FILTER (WHERE state = 'skipped') AS skipped, count(*) FILTER (WHERE state = 'unknown') AS unclear,
+           count(*) FILTER (WHERE state IN ('ready', 'leased', 'sending')) AS waiting,
+           count(*) FILTER (WHERE state = 'sent' AND bounced AND there IS NOT TRUE) AS bounced,
+           min(sent_at) AS first_sent_at, max(sent_at) AS last_sent_at,
+           -- An event whose person is not known (contact_id is NULL) is nobody, and its clicks count all the same.
            count(contact_id) FILTER (WHERE opened) AS opened,
            count(contact_id) FILTER (WHERE clicked) AS clicked,
            count(contact_id) FILTER (WHERE opened AND clicked) AS opened_and_clicked,
@@ -32,35 +47,19 @@ answers AS (
            sum(machine_opens)::bigint AS machine_opens, sum(machine_clicks)::bigint AS machine_clicks
       FROM people
      GROUP BY campaign_id
-),
-ledger AS (
-    SELECT d.campaign_id,
-           count(*) FILTER (WHERE d.state = 'sent') AS sent,
-           count(*) FILTER (WHERE d.state = 'failed') AS failed,
-           count(*) FILTER (WHERE d.state = 'skipped') AS skipped,
-           count(*) FILTER (WHERE d.state = 'unknown') AS unclear,
-           count(*) FILTER (WHERE d.state IN ('ready', 'leased', 'sending')) AS waiting,
-           count(*) FILTER (WHERE d.state = 'sent' AND p.bounced AND NOT p.there) AS bounced,
-           min(coalesce(d.sent_at, d.updated_at)) FILTER (WHERE d.state = 'sent') AS first_sent_at,
-           max(coalesce(d.sent_at, d.updated_at)) FILTER (WHERE d.state = 'sent') AS last_sent_at
-      FROM deliveries d
-      LEFT JOIN people p ON p.campaign_id = d.campaign_id AND p.contact_id = d.contact_id
-     WHERE d.tenant_id = %(tenant)s AND d.campaign_id = ANY (%(campaigns)s::uuid[])
-     GROUP BY d.campaign_id
 )
-SELECT c.campaign_id, c.name, c.status, l.first_sent_at, l.last_sent_at,
-       coalesce(l.sent, 0) AS sent, coalesce(l.failed, 0) AS failed, coalesce(l.skipped, 0) AS skipped,
-       coalesce(l.unclear, 0) AS unclear, coalesce(l.waiting, 0) AS waiting, coalesce(l.bounced, 0) AS bounced,
-       coalesce(a.opened, 0) AS opened, coalesce(a.clicked, 0) AS clicked,
-       coalesce(a.opened_and_clicked, 0) AS opened_and_clicked, coalesce(a.converted, 0) AS converted,
-       coalesce(a.unsubscribed, 0) AS unsubscribed, coalesce(a.complained, 0) AS complained,
-       coalesce(a.clicks, 0) AS clicks, coalesce(a.conversions, 0) AS conversions, coalesce(a.value, 0) AS value,
-       coalesce(a.machine_opens, 0) AS machine_opens, coalesce(a.machine_clicks, 0) AS machine_clicks
+SELECT c.campaign_id, c.name, c.status, f.first_sent_at, f.last_sent_at,
+       coalesce(f.sent, 0) AS sent, coalesce(f.failed, 0) AS failed, coalesce(f.skipped, 0) AS skipped,
+       coalesce(f.unclear, 0) AS unclear, coalesce(f.waiting, 0) AS waiting, coalesce(f.bounced, 0) AS bounced,
+       coalesce(f.opened, 0) AS opened, coalesce(f.clicked, 0) AS clicked,
+       coalesce(f.opened_and_clicked, 0) AS opened_and_clicked, coalesce(f.converted, 0) AS converted,
+       coalesce(f.unsubscribed, 0) AS unsubscribed, coalesce(f.complained, 0) AS complained,
+       coalesce(f.clicks, 0) AS clicks, coalesce(f.conversions, 0) AS conversions, coalesce(f.value, 0) AS value,
+       coalesce(f.machine_opens, 0) AS machine_opens, coalesce(f.machine_clicks, 0) AS machine_clicks
   FROM campaigns c
-  LEFT JOIN ledger l ON l.campaign_id = c.campaign_id
-  LEFT JOIN answers a ON a.campaign_id = c.campaign_id
+  LEFT JOIN facts f ON f.campaign_id = c.campaign_id
  WHERE c.tenant_id = %(tenant)s AND c.campaign_id = ANY (%(campaigns)s::uuid[])
- ORDER BY l.first_sent_at, c.name;
+ ORDER BY f.first_sent_at, c.name;
 
 -- name: links
 -- Which links people clicked; `people` counts each once a link and campaign.
@@ -120,48 +119,56 @@ SELECT campaign_id, variant, subject, body
 
 -- name: inside_campaigns
 -- Mails of the same campaign compared with each other, by three traits: the reader is among the quarter whom the
--- campaign is nearest in meaning (`near`); had no other mail in the days before (`rested`); got the variant with the
+-- campaign is nearest in meaning (`near`; only where it went to everybody, for a chosen audience is near already); had no other mail in the days before (`rested`); got the variant with the
 -- trait that was tried (`trial_*`: a short subject or a personal one).
 --
 -- A person is in many campaigns, so tools/statistics.within needs each person's sums; they are added up here. For every
 -- mail, x (has the trait) and y (opened, clicked) are taken less their means in that campaign.
 --
--- All by contact: deliveries_contact and events_contact are read in order, side by side. For a large tenant `last`
--- bounds the contacts to a share of all; their ids are random, so it is a fair sample.
-WITH mailed AS (
-    SELECT campaign_id, contact_id, variant, sent_at,
-           count(*) OVER (PARTITION BY contact_id ORDER BY sent_at
-                          RANGE BETWEEN %(days)s * interval '1 day' PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW)
-               AS lately
+-- All by contact: deliveries_contact and events_contact are read in order, put on top of each other and gathered, which
+-- takes no join. For a large tenant `last` bounds the contacts to a share of all; their ids are random, so it is a fair
+-- sample.
+WITH noted AS (
+    SELECT contact_id, campaign_id, variant, sent_at, false AS opened, false AS clicked
       FROM deliveries
      WHERE tenant_id = %(tenant)s AND state = 'sent' AND contact_id <= %(last)s::uuid
        -- A mail needs its days before, so the window begins earlier than the campaigns do.
        AND sent_at >= %(since)s::timestamptz - %(days)s * interval '1 day'
-),
-answered AS (
-    SELECT contact_id, campaign_id, bool_or(kind = 'open') AS opened, bool_or(kind = 'click') AS clicked
+    UNION ALL
+    SELECT contact_id, campaign_id, NULL, NULL, kind = 'open', kind = 'click'
       FROM events
      WHERE tenant_id = %(tenant)s AND contact_id <= %(last)s::uuid AND at >= %(since)s::timestamptz
        AND kind IN ('open', 'click') AND class <> 'machine'
+),
+answered AS (
+    SELECT contact_id, campaign_id, max(variant) AS variant, max(sent_at) AS sent_at, bool_or(opened) AS opened,
+           bool_or(clicked) AS clicked
+      FROM noted
      GROUP BY contact_id, campaign_id
+    HAVING max(sent_at) IS NOT NULL
+),
+mailed AS (
+    SELECT *, count(*) OVER (PARTITION BY contact_id ORDER BY sent_at
+                             RANGE BETWEEN %(days)s * interval '1 day' PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW)
+                  AS lately
+      FROM answered
 ),
 seen AS (
-    SELECT m.campaign_id, m.contact_id, m.variant, m.lately, coalesce(a.opened, false) AS opened,
-           coalesce(a.clicked, false) AS clicked,
-           CASE WHEN k.embedding_model = c.embedding_model THEN 1 - (k.vector_embedding <=> c.vector_embedding) END
-               AS nearness
+    SELECT m.campaign_id, m.contact_id, m.variant, m.lately, m.opened, m.clicked,
+           CASE WHEN m.campaign_id = ANY (%(broad)s::uuid[]) AND k.embedding_model = c.embedding_model
+                THEN 1 - (k.vector_embedding <=> c.vector_embedding) END AS nearness
       FROM mailed m
       JOIN campaigns c ON c.tenant_id = %(tenant)s AND c.campaign_id = m.campaign_id
       LEFT JOIN contacts k ON k.tenant_id = %(tenant)s AND k.contact_id = m.contact_id
-      LEFT JOIN answered a ON a.contact_id = m.contact_id AND a.campaign_id = m.campaign_id
      WHERE m.campaign_id = ANY (%(campaigns)s::uuid[])
 ),
 ranked AS (
-    SELECT *, percent_rank() OVER (PARTITION BY campaign_id, nearness IS NULL ORDER BY nearness DESC) AS place
+    -- cume_dist: people with the same note are together on one side or the other.
+    SELECT *, cume_dist() OVER (PARTITION BY campaign_id, nearness IS NULL ORDER BY nearness DESC) AS place
       FROM seen
 ),
 marked AS (
-    SELECT campaign_id, contact_id, 'near' AS trait, place < 0.25 AS x, opened, clicked
+    SELECT campaign_id, contact_id, 'near' AS trait, place <= 0.25 AS x, opened, clicked
       FROM ranked WHERE nearness IS NOT NULL
     UNION ALL
     SELECT campaign_id, contact_id, 'rested', lately = 0, opened, clicked FROM ranked

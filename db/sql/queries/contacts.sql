@@ -78,36 +78,40 @@ SELECT count(*)
 -- name: search
 -- Meaning, plus a bonus for matched words that are rare among this tenant's contacts, plus one for an address, phone
 -- number or name that is there to the letter (DESIGN section 5: fusing ranks instead made every model worse).
+-- Cosines have no absolute scale: "near" is what stands out from this tenant's own notes for this question, by some
+-- standard deviations; a tenant with few notes has no such scale, so there a fixed floor serves alone.
 WITH words AS (
-    SELECT word, plainto_tsquery('simple', word) AS asked,
-           1 - ln(1 + (SELECT count(*) FROM contacts WHERE tenant_id = %(tenant)s
-                          AND search @@ plainto_tsquery('simple', word)))
+    SELECT word, asked::tsquery AS asked,
+           1 - ln(1 + (SELECT count(*) FROM contacts WHERE tenant_id = %(tenant)s AND search @@ asked::tsquery))
              / ln(2 + (SELECT count(*) FROM contacts WHERE tenant_id = %(tenant)s)) AS rarity
-      FROM unnest(%(words)s::text[]) AS word
+      FROM unnest(%(words)s::text[], %(lexemes)s::text[]) AS given (word, asked)
 ),
-scored AS (
-    SELECT c.contact_id, c.email, c.first_name, c.last_name, c.phone_number, c.description, c.status, c.tags,
-           c.time_zone, c.created_at,
-           CASE WHEN c.embedding_model = %(model)s THEN 1 - (c.vector_embedding <=> %(vector)s::halfvec) ELSE 0 END
-               AS meaning,
+compared AS (
+    SELECT c.*, CASE WHEN c.embedding_model = %(model)s THEN 1 - (c.vector_embedding <=> %(vector)s::halfvec) END
+                    AS meaning,
            ARRAY(SELECT word FROM words WHERE c.search @@ words.asked) AS matched,
            coalesce((SELECT sum(rarity) FROM words WHERE c.search @@ words.asked), 0)
-               / greatest(1, (SELECT count(*) FROM words)) AS share,
+               / greatest(1, cardinality(%(words)s::text[])) AS share,
            (lower(c.email) = lower(%(query)s)
             OR lower(concat_ws(' ', c.first_name, c.last_name)) = lower(%(query)s)
             OR c.phone_number = %(phone)s) IS TRUE AS exactly
       FROM contacts c
      WHERE c.tenant_id = %(tenant)s
-       AND (%(status)s::text IS NULL OR c.status = %(status)s)
-       AND (%(tags)s::text[] IS NULL OR c.tags @> %(tags)s::text[])
-       AND (%(campaign)s::uuid IS NULL OR EXISTS (
-                SELECT FROM campaign_contacts m
-                 WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign)s::uuid AND m.contact_id = c.contact_id))
+),
+scale AS (
+    SELECT CASE WHEN count(meaning) >= 30
+                THEN greatest(%(floor)s, avg(meaning) + %(deviations)s * stddev_pop(meaning)) ELSE %(floor)s END AS least
+      FROM compared
 )
 SELECT contact_id, email, first_name, last_name, phone_number, description, status, tags, time_zone, created_at,
-       matched, meaning + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
-  FROM scored
- WHERE meaning + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END >= %(floor)s
+       matched, coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
+  FROM compared c, scale
+ WHERE coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END >= least
+   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+   AND (%(tags)s::text[] IS NULL OR c.tags @> %(tags)s::text[])
+   AND (%(campaign)s::uuid IS NULL OR EXISTS (
+            SELECT FROM campaign_contacts m
+             WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign)s::uuid AND m.contact_id = c.contact_id))
  ORDER BY score DESC, contact_id
 OFFSET %(offset)s LIMIT %(limit)s;
 
@@ -116,7 +120,53 @@ SELECT tag, count(*) FROM contacts, unnest(tags) AS tag WHERE tenant_id = %(tena
  GROUP BY tag ORDER BY count(*) DESC, tag LIMIT 50;
 
 -- name: missing_embeddings
-SELECT contact_id, first_name, last_name, tags, description
+-- Those with something to embed whose vector is of no model or another one; page by page, by id.
+SELECT contact_id, tags, description
   FROM contacts
  WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
+   AND (coalesce(description, '') <> '' OR tags <> '{}')
+   AND contact_id > %(after)s::uuid
  ORDER BY contact_id LIMIT %(limit)s;
+
+-- name: count_missing
+SELECT count(*) FROM contacts
+ WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
+   AND (coalesce(description, '') <> '' OR tags <> '{}');
+
+-- name: merge
+-- An import's rows, one an address. What the file says wins over what was there; what it leaves empty stays; tags are
+-- added; a status only ever gets stricter, so an old list can't subscribe anybody again. Rows that would change nothing
+-- are not written.
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb)
+        AS r (email text, first_name text, last_name text, phone_number text, description text, tags text[], status text)
+),
+written AS (
+    INSERT INTO contacts AS c (tenant_id, email, first_name, last_name, phone_number, description, tags, status,
+                               created_at, updated_at)
+    SELECT %(tenant)s, email, first_name, last_name, phone_number, description, coalesce(tags, '{}'),
+           coalesce(status, 'subscribed'), %(at)s, %(at)s
+      FROM given
+    ON CONFLICT (tenant_id, lower(email)) DO UPDATE
+       SET first_name = coalesce(excluded.first_name, c.first_name),
+           last_name = coalesce(excluded.last_name, c.last_name),
+           phone_number = coalesce(excluded.phone_number, c.phone_number),
+           description = coalesce(excluded.description, c.description),
+           tags = c.tags || ARRAY(SELECT t FROM unnest(excluded.tags) t WHERE t <> ALL (c.tags)),
+           status = CASE WHEN c.status IN ('subscribed', 'unconfirmed') AND excluded.status <> 'subscribed'
+                         THEN excluded.status ELSE c.status END,
+           -- The old vector belongs to the old words.
+           vector_embedding = NULL, embedding_model = NULL, updated_at = %(at)s
+     WHERE (coalesce(excluded.first_name, c.first_name), coalesce(excluded.last_name, c.last_name),
+            coalesce(excluded.phone_number, c.phone_number), coalesce(excluded.description, c.description))
+               IS DISTINCT FROM (c.first_name, c.last_name, c.phone_number, c.description)
+        OR NOT excluded.tags <@ c.tags
+        OR (c.status IN ('subscribed', 'unconfirmed') AND excluded.status NOT IN ('subscribed', c.status))
+    RETURNING (xmax = 0) AS created
+)
+SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM written;
+
+-- name: set_embeddings
+UPDATE contacts c SET vector_embedding = v.vector, embedding_model = %(model)s
+  FROM unnest(%(ids)s::uuid[], %(vectors)s::halfvec[]) AS v (id, vector)
+ WHERE c.tenant_id = %(tenant)s AND c.contact_id = v.id;

@@ -43,3 +43,59 @@ DO UPDATE SET subject = excluded.subject, body = excluded.body, written_by = exc
               unknown_claims = excluded.unknown_claims, vector_embedding = excluded.vector_embedding,
               embedding_model = excluded.embedding_model, updated_at = excluded.updated_at
 RETURNING email_id;
+
+-- name: count_templates
+SELECT count(*) FROM campaign_emails WHERE tenant_id = %(tenant)s AND contact_id IS NULL;
+
+-- name: reader
+-- Through whose eyes a preview looks. People who would get the mail come first, the others make a preview possible.
+SELECT c.contact_id, c.email, c.first_name, c.last_name, c.phone_number, c.description, c.status, c.tags, c.time_zone,
+       c.created_at
+  FROM campaign_contacts m
+  JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+ WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s
+   AND (%(contact_id)s::uuid IS NULL OR m.contact_id = %(contact_id)s::uuid)
+ ORDER BY c.status <> 'subscribed', c.contact_id
+ LIMIT 1;
+
+-- name: readers
+-- Nobody writes a mail to a person who would not get it: the same people are left out as in campaigns.recipients.
+SELECT c.contact_id, c.email, c.first_name, c.last_name, c.phone_number, c.description, c.status, c.tags, c.time_zone,
+       c.created_at
+  FROM campaign_contacts m
+  JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+ WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s AND c.status = 'subscribed'
+   AND NOT EXISTS (SELECT FROM suppressions s
+                    WHERE s.tenant_id = %(tenant)s AND s.address_hash = suppression_hash(%(tenant)s, c.email))
+ ORDER BY c.contact_id
+ LIMIT %(limit)s;
+
+-- name: search
+-- As contacts are searched: meaning, plus a bonus for matched words that are rare among this tenant's mails. A tenant
+-- has tens or hundreds of templates, so exactly and without an index.
+WITH mails AS MATERIALIZED (
+    SELECT e.email_id, e.campaign_id, c.name AS campaign, e.variant, e.subject, e.body, e.sent_date,
+           CASE WHEN e.embedding_model = %(model)s THEN 1 - (e.vector_embedding <=> %(vector)s::halfvec) ELSE 0 END
+               AS meaning,
+           to_tsvector('simple', c.name || ' ' || e.subject || ' ' || e.body) AS search
+      FROM campaign_emails e
+      JOIN campaigns c ON c.tenant_id = %(tenant)s AND c.campaign_id = e.campaign_id
+     WHERE e.tenant_id = %(tenant)s AND e.contact_id IS NULL
+),
+words AS (
+    SELECT word, plainto_tsquery('simple', word) AS asked,
+           1 - ln(1 + (SELECT count(*) FROM mails WHERE search @@ plainto_tsquery('simple', word)))
+             / ln(2 + (SELECT count(*) FROM mails)) AS rarity
+      FROM unnest(%(words)s::text[]) AS word
+),
+scored AS (
+    SELECT m.*, ARRAY(SELECT word FROM words WHERE m.search @@ words.asked) AS matched,
+           m.meaning + %(bonus)s * coalesce((SELECT sum(rarity) FROM words WHERE m.search @@ words.asked), 0)
+               / greatest(1, (SELECT count(*) FROM words)) AS score
+      FROM mails m
+)
+SELECT email_id, campaign_id, campaign, variant, subject, body, sent_date, matched, score
+  FROM scored
+ WHERE score >= %(floor)s
+ ORDER BY score DESC, campaign_id, variant
+ LIMIT %(limit)s;

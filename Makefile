@@ -1,0 +1,63 @@
+# Needs Python 3.11 or newer, git and make; everything else goes into .venv. `make` lists the targets.
+# Every target sets up what it needs: the stamp is newer than requirements.lock when that was done.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench chaos eval clean lock setup
+
+help:
+	@echo "make demo    set up, load the sample, open the chat (without a terminal: play the tour)"
+	@echo "make test    everything that must hold: lint, types, imports, tests"
+	@echo "make lint    the quick part of it: ruff, mypy, import contracts"
+	@echo "make bench   the measurements (make bench ONLY=agent_turn for one)"
+	@echo "make chaos   only the tests that kill things"
+	@echo "make eval    the planner on the labelled requests"
+	@echo "make lock    choose the dependencies' versions anew (needs uv)"
+	@echo "make clean   remove .venv and caches; your data stays"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv (about a minute the first time) .."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(RUN)smartcampaign demo
+
+lint: $(STAMP)
+	$(RUN)ruff check
+	$(RUN)ruff format --check
+	$(RUN)mypy
+	$(RUN)lint-imports
+
+# pytest last: its summary is the end of the output.
+test: lint
+	$(RUN)pytest
+
+bench: $(STAMP)
+	@for script in $(if $(ONLY),$(ONLY),$$(grep -l '__main__' bench/*.py | xargs -n1 basename | sed 's/\.py$$//')); do \
+		echo "== bench/$$script.py"; $(RUN)python -m bench.$$script || exit 1; done
+
+chaos: $(STAMP)
+	$(RUN)pytest tests/db/test_embedded.py tests/agent/test_failures.py tests/interfaces/cli/test_crashes.py
+
+eval: $(STAMP)
+	$(RUN)python -m evals.planner
+
+lock:
+	@command -v uv >/dev/null || { echo "uv is needed to choose versions: https://docs.astral.sh/uv/" >&2; exit 1; }
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,454 @@
+"""The command line: names, options and help. What a command does is in the module it imports."""
+
+from __future__ import annotations
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from interfaces.cli.running import leave, run
+
+EXIT_CODES = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 a person must decide."
+
+# Plain help: rich would double the time of --help.
+app = typer.Typer(
+    name="smartcampaign",
+    help="E-mail marketing that you run by talking to it, in your own Postgres.\n\n"
+    "Start with: smartcampaign chat\n\n" + EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+contacts_app = typer.Typer(help="Find, show, add, import and erase contacts.", no_args_is_help=True)
+campaigns_app = typer.Typer(help="List, show and create campaigns; see how one did.", no_args_is_help=True)
+tenants_app = typer.Typer(help="Several companies in one database, each with its own data.", no_args_is_help=True)
+mcp_app = typer.Typer(help="Serve Claude Desktop and other MCP clients.", invoke_without_command=True)
+app.add_typer(contacts_app, name="contacts")
+app.add_typer(campaigns_app, name="campaigns")
+app.add_typer(tenants_app, name="tenants")
+app.add_typer(mcp_app, name="mcp")
+
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", metavar="NAME", help="Whose data; else SMARTCAMPAIGN_TENANT, or the only one.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")]
+CursorOption = Annotated[str | None, typer.Option("--cursor", help="next_cursor of the page before (see --json).")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"smartcampaign {version('smartcampaign')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def chat(
+    tenant: Tenant = None,
+    thread: Annotated[str | None, typer.Option("--thread", metavar="NAME", help="Continue this conversation.")] = None,
+) -> NoReturn:
+    """Talk: search, write, plan and ask for sending, in plain words.
+
+    Example: smartcampaign chat --thread autumn
+    """
+    from interfaces.cli.chat import chat
+
+    run(lambda: chat(tenant=tenant, thread=thread))
+
+
+@app.command()
+def ask(
+    text: Annotated[str, typer.Argument(help="The request, in quotes.")],
+    thread: Annotated[str | None, typer.Option("--thread", metavar="NAME", help="Continue this conversation.")] = None,
+    tenant: Tenant = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every event as one line of JSON.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do writes unasked. Never sends or erases.")] = False,
+) -> NoReturn:
+    """Answer one request and leave. What is piped in goes along as data.
+
+    The answer is on stdout, the steps on stderr. Exit codes: 0 done, 1 failed or refused, 3 a person must decide.
+
+    Example: smartcampaign ask "who cares about old clocks?"
+
+    Example: smartcampaign ask --yes "import these contacts" < people.csv
+    """
+    from interfaces.cli.ask import ask
+
+    run(lambda: ask(text, thread=thread, tenant=tenant, as_json=as_json, yes=yes))
+
+
+@app.command()
+def approvals(tenant: Tenant = None, as_json: Json = False) -> NoReturn:
+    """List what waits for a person's decision.
+
+    Example: smartcampaign approvals
+    """
+    from interfaces.cli.decisions import list_waiting
+
+    run(lambda: list_waiting(tenant, as_json=as_json))
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The request's id, or the beginning of it.")]
+
+
+@app.command()
+def approve(
+    id: Id,
+    tenant: Tenant = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve unasked: you have seen the card.")] = False,
+) -> NoReturn:
+    """Show what a request would do, ask, and carry it out.
+
+    Example: smartcampaign approve 1f3c9a2e
+    """
+    from interfaces.cli.decisions import approve
+
+    run(lambda: approve(id, tenant, yes=yes))
+
+
+@app.command()
+def reject(id: Id, tenant: Tenant = None) -> NoReturn:
+    """Reject a request: nothing is done, and it can't be approved any more.
+
+    Example: smartcampaign reject 1f3c9a2e
+    """
+    from interfaces.cli.decisions import reject
+
+    run(lambda: reject(id, tenant))
+
+
+@contacts_app.command("list")
+def contacts_list(
+    tenant: Tenant = None,
+    status: Annotated[str | None, typer.Option("--status", help="subscribed, unsubscribed, bounced ..")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only with this tag; may be repeated.")] = None,
+    campaign: Annotated[str | None, typer.Option("--campaign", help="Only recipients of this campaign.")] = None,
+    limit: Limit = 20,
+    cursor: CursorOption = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """List contacts, newest first.
+
+    Example: smartcampaign contacts list --tag vip --json
+    """
+    from interfaces.cli.jobs import show
+
+    arguments = {"status": status, "tags": tag, "campaign": campaign, "limit": limit, "cursor": cursor}
+    run(lambda: show("search_contacts", arguments, tenant, as_json=as_json))
+
+
+@contacts_app.command("search")
+def contacts_search(
+    query: Annotated[str, typer.Argument(help="An interest, a note, a name, a tag, a phone number.")],
+    tenant: Tenant = None,
+    limit: Limit = 20,
+    cursor: CursorOption = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Find contacts by what is known about them, nearest first.
+
+    Example: smartcampaign contacts search "restores old clocks"
+    """
+    from interfaces.cli.jobs import show
+
+    run(lambda: show("search_contacts", {"query": query, "limit": limit, "cursor": cursor}, tenant, as_json=as_json))
+
+
+Whom = Annotated[str, typer.Argument(metavar="CONTACT", help="E-mail address, full name or id.")]
+
+
+@contacts_app.command("show")
+def contacts_show(contact: Whom, tenant: Tenant = None, as_json: Json = False) -> NoReturn:
+    """Show one contact.
+
+    Example: smartcampaign contacts show ada@example.org
+    """
+    from interfaces.cli.jobs import show_contact
+
+    run(lambda: show_contact(contact, tenant, as_json=as_json))
+
+
+@contacts_app.command("add")
+def contacts_add(
+    email: Annotated[str, typer.Argument(help="E-mail address.")],
+    first_name: Annotated[str | None, typer.Option("--first-name")] = None,
+    last_name: Annotated[str | None, typer.Option("--last-name")] = None,
+    phone_number: Annotated[str | None, typer.Option("--phone", help="National or international.")] = None,
+    description: Annotated[str | None, typer.Option("--note", help="What is known about them, in words.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")] = None,
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Add one contact.
+
+    Example: smartcampaign contacts add ada@example.org --first-name Ada --note "collects punched cards"
+    """
+    from interfaces.cli.jobs import show
+
+    arguments = {
+        "email": email, "first_name": first_name, "last_name": last_name, "phone_number": phone_number,
+        "description": description, "tags": tag,
+    }  # fmt: skip
+    run(lambda: show("create_contact", arguments, tenant, as_json=as_json))
+
+
+@contacts_app.command("import")
+def contacts_import(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV file with a header line; - reads stdin.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Import contacts from a CSV file, also as Mailchimp, HubSpot, Klaviyo, listmonk or Brevo export them.
+
+    Example: smartcampaign contacts import people.csv --dry-run
+    """
+    from interfaces.cli.jobs import import_file
+
+    run(lambda: import_file(file, tenant, dry_run=dry_run, as_json=as_json))
+
+
+@contacts_app.command("delete")
+def contacts_delete(contact: Whom, tenant: Tenant = None, as_json: Json = False) -> NoReturn:
+    """Ask to erase one contact. It happens after a person approved it, and cannot be undone.
+
+    Example: smartcampaign contacts delete ada@example.org
+    """
+    from interfaces.cli.jobs import show
+
+    run(lambda: show("delete_contact", {"contact": contact}, tenant, as_json=as_json))
+
+
+@campaigns_app.command("list")
+def campaigns_list(
+    query: Annotated[str | None, typer.Argument(help="What they are about; without it the newest first.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="draft, scheduled, completed ..")] = None,
+    tenant: Tenant = None,
+    limit: Limit = 20,
+    cursor: CursorOption = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """List campaigns.
+
+    Example: smartcampaign campaigns list --status draft
+    """
+    from interfaces.cli.jobs import show
+
+    arguments = {"query": query, "status": status, "limit": limit, "cursor": cursor}
+    run(lambda: show("list_campaigns", arguments, tenant, as_json=as_json))
+
+
+Campaign = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Name or id.")]
+
+
+@campaigns_app.command("show")
+def campaigns_show(campaign: Campaign, tenant: Tenant = None, as_json: Json = False) -> NoReturn:
+    """Show one campaign: status, dates, recipients, mails, and what comes next.
+
+    Example: smartcampaign campaigns show "Lamp Week"
+    """
+    from interfaces.cli.jobs import show
+
+    run(lambda: show("get_campaign", {"campaign": campaign}, tenant, as_json=as_json))
+
+
+@campaigns_app.command("create")
+def campaigns_create(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    description: Annotated[str | None, typer.Option("--about", help="What it is about.")] = None,
+    start_date: Annotated[str | None, typer.Option("--start", metavar="DATE", help="Like 2026-12-05.")] = None,
+    audience: Annotated[str | None, typer.Option("--audience", help="Whom to add, in words.")] = None,
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Create a campaign.
+
+    Example: smartcampaign campaigns create "Harvest Fair" --about "10% off oak" --audience "restores furniture"
+    """
+    from interfaces.cli.jobs import show
+
+    arguments = {"name": name, "description": description, "start_date": start_date, "audience": audience}
+    run(lambda: show("create_campaign", arguments, tenant, as_json=as_json))
+
+
+@campaigns_app.command("stats")
+def campaigns_stats(
+    campaign: Campaign,
+    since: Annotated[str | None, typer.Option("--since", metavar="DATE", help="Only from this day on.")] = None,
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Say how a campaign did.
+
+    Example: smartcampaign campaigns stats "Lamp Week"
+    """
+    from interfaces.cli.jobs import show
+
+    run(lambda: show("summarize_performance", {"campaign": campaign, "since": since}, tenant, as_json=as_json))
+
+
+@tenants_app.command("list")
+def tenants_list(as_json: Json = False) -> NoReturn:
+    """List the tenants of this database.
+
+    Example: smartcampaign tenants list
+    """
+    from interfaces.cli.tenants import list_all
+
+    run(lambda: list_all(as_json=as_json))
+
+
+Zone = Annotated[str | None, typer.Option("--time-zone", metavar="ZONE", help="Like Europe/London.")]
+Country = Annotated[str | None, typer.Option("--country", metavar="CODE", help="Two letters, for phone numbers.")]
+
+
+@tenants_app.command("add")
+def tenants_add(
+    name: Annotated[str, typer.Argument(help="What it is called.")], time_zone: Zone = None, country: Country = None
+) -> NoReturn:
+    """Add a tenant.
+
+    Example: smartcampaign tenants add "Harrow & Finch" --time-zone Europe/London --country GB
+    """
+    from interfaces.cli.tenants import add
+
+    run(lambda: add(name, time_zone=time_zone, country=country))
+
+
+@tenants_app.command("change")
+def tenants_change(
+    tenant: Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")],
+    time_zone: Zone = None,
+    country: Country = None,
+    sender_name: Annotated[str | None, typer.Option("--sender-name", help="Who mails come from.")] = None,
+    sender_email: Annotated[str | None, typer.Option("--sender-email", help="The address they come from.")] = None,
+) -> NoReturn:
+    """Change a tenant's time zone, country or sender.
+
+    Example: smartcampaign tenants change "My company" --time-zone Europe/Berlin --country DE
+    """
+    from interfaces.cli.tenants import change
+
+    run(lambda: change(
+        tenant, time_zone=time_zone, country=country, sender_name=sender_name, sender_email=sender_email
+    ))  # fmt: skip
+
+
+@tenants_app.command("rename")
+def tenants_rename(
+    tenant: Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")],
+    new_name: Annotated[str, typer.Argument(help="What it shall be called.")],
+) -> NoReturn:
+    """Give a tenant another name.
+
+    Example: smartcampaign tenants rename "My company" "Harrow & Finch"
+    """
+    from interfaces.cli.tenants import change
+
+    run(lambda: change(tenant, name=new_name))
+
+
+@app.command()
+def migrate() -> NoReturn:
+    """Bring the database's schema up to date. Every start does it by itself; this says how it stands.
+
+    Example: DATABASE_URL=postgresql://owner@db/marketing smartcampaign migrate
+    """
+    from interfaces.cli.tenants import migrate
+
+    run(migrate)
+
+
+@app.command()
+def sample() -> NoReturn:
+    """Load the sample: an invented shop with about 500 contacts and a year of campaigns, as a tenant of its own.
+
+    Example: smartcampaign sample && smartcampaign chat --tenant "Harrow & Finch"
+    """
+    from interfaces.cli.demo import load_sample
+
+    run(load_sample)
+
+
+@app.command()
+def demo() -> NoReturn:
+    """Chat in the sample, loading it first if needed. Without a terminal: play the tour.
+
+    Example: smartcampaign demo
+    """
+    from interfaces.cli.demo import demo
+
+    run(demo)
+
+
+@app.command()
+def tour() -> NoReturn:
+    """Watch a scripted conversation, in a database of its own that is removed afterwards.
+
+    Example: smartcampaign tour
+    """
+    from interfaces.cli.demo import tour
+
+    run(tour)
+
+
+@app.command()
+def doctor() -> NoReturn:
+    """Check everything the program needs, and say what to do about what is wrong. Exit code 1 if something is.
+
+    Example: smartcampaign doctor
+    """
+    from interfaces.cli.doctor import doctor
+
+    leave(doctor)
+
+
+@mcp_app.callback()
+def mcp(context: typer.Context, tenant: Tenant = None) -> None:
+    """Serve all tools over MCP on stdin and stdout, for a client that starts this program.
+
+    Example: smartcampaign mcp install claude-desktop
+    """
+    if context.invoked_subcommand is None:
+        from interfaces.cli.mcp_command import serve
+
+        leave(lambda: serve(tenant))
+
+
+Client = Annotated[str, typer.Argument(metavar="CLIENT", help="claude-desktop, claude-code, cursor or vscode.")]
+Print = Annotated[bool, typer.Option("--print", help="Only show what would be written.")]
+
+
+@mcp_app.command("install")
+def mcp_install(client: Client, tenant: Tenant = None, show: Print = False) -> NoReturn:
+    """Enter this program into a client's settings, with the settings of this terminal.
+
+    Example: smartcampaign mcp install claude-desktop
+    """
+    from interfaces.cli.mcp_command import enter
+
+    leave(lambda: enter(client, tenant=tenant, show=show))
+
+
+@mcp_app.command("uninstall")
+def mcp_uninstall(client: Client, show: Print = False) -> NoReturn:
+    """Take this program out of a client's settings again.
+
+    Example: smartcampaign mcp uninstall claude-desktop
+    """
+    from interfaces.cli.mcp_command import enter
+
+    leave(lambda: enter(client, remove=True, show=show))

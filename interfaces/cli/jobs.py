@@ -1,0 +1,95 @@
+"""One tool call a command: the same checks and refusals as in a conversation, without the conversation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interfaces.cli.running import DONE, UNDECIDED, Stop, program
+from interfaces.cli.typeset import show_markdown
+
+if TYPE_CHECKING:
+    from tools.base import Result
+
+# More than a program should hold in memory as one text; a list of a million people is smaller.
+LARGEST_FILE = 200_000_000
+
+
+async def show(tool: str, arguments: Mapping[str, Any], tenant: str | None, *, as_json: bool) -> int:
+    """Call a tool and print its result. Raises what the tool refuses. Returns the exit code."""
+    async with program(tenant) as opened:
+        from tools import BY_NAME, approvals
+
+        ctx = opened.context()
+        result = await BY_NAME[tool].call(arguments, ctx)
+        if isinstance(result, approvals.ApprovalAsked):
+            from interfaces.cli.decisions import offer
+
+            if not as_json:
+                return await offer(result, ctx)
+        show_result(result, as_json=as_json)
+        return UNDECIDED if isinstance(result, approvals.ApprovalAsked) else DONE
+
+
+async def show_contact(contact: str, tenant: str | None, *, as_json: bool) -> int:
+    """Print one contact."""
+    async with program(tenant) as opened:
+        from tools.contacts import Contact, find_contact
+
+        ctx = opened.context()
+        async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
+            result = Contact.of(await find_contact(db, ctx, contact))
+        if as_json:
+            show_result(result, as_json=True)
+            return DONE
+        fields = {
+            "E-mail": result.email, "Status": result.status, "Phone": result.phone_number,
+            "Tags": ", ".join(result.tags), "Note": result.description, "Id": result.contact_id,
+        }  # fmt: skip
+        lines = [f"- {name}: {value}" for name, value in fields.items() if value]
+        show_markdown("\n".join([f"**{result.label}**", "", *lines]))
+    return DONE
+
+
+async def import_file(file: str, tenant: str | None, *, dry_run: bool, as_json: bool) -> int:
+    """Import a CSV file, in the encoding it turns out to have."""
+    csv = decoded(_bytes_of(file))
+    return await show("import_contacts", {"csv": csv, "dry_run": dry_run}, tenant, as_json=as_json)
+
+
+def decoded(data: bytes) -> str:
+    """A file's text: UTF-16 and UTF-8 by their marks, else UTF-8, else what Excel writes on Windows."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def show_result(result: Result, *, as_json: bool) -> None:
+    """A tool's result on stdout, as JSON or in words."""
+    if as_json:
+        show_json(result.model_dump(mode="json"))
+    else:
+        show_markdown(result.text())
+
+
+def show_json(value: object) -> None:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def _bytes_of(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read(LARGEST_FILE)
+    path = Path(file)
+    if not path.is_file():
+        raise Stop(f"There is no file {file}. Give the path of a CSV file, or - to read from a pipe.")
+    if path.stat().st_size > LARGEST_FILE:
+        raise Stop(f"{file} is too large (over {LARGEST_FILE // 1_000_000} MB). Split it and import the parts.")
+    return path.read_bytes()

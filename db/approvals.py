@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from db.pool import Connection
 from db.queries import sql
@@ -55,7 +55,7 @@ async def add(
         db, "add",
         same | {
             "arguments": Jsonb(arguments), "fingerprint": fingerprint, "recipient_count": recipient_count,
-            "card": Jsonb(card), "requested_by": requested_by, "requested_via": requested_via,
+            "card": Json(card), "requested_by": requested_by, "requested_via": requested_via,
             "expires_at": expires_at,
         },
     )  # fmt: skip

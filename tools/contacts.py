@@ -284,11 +284,19 @@ async def with_reasons(ctx: Context, words: str, rows: list[FoundRow]) -> list[M
     matches = []
     for row in rows:
         if row.matched:
-            matches.append(_match(row, "matches " + ", ".join(f"“{word}”" for word in row.matched)))
+            matches.append(_match(row, _with_words(row)))
             continue
         scored = [(next(nearness), part) for part in parts[row.contact_id]]
         matches.append(_match(row, max(scored)[1] if scored else ""))
     return matches
+
+
+def _with_words(row: FoundRow) -> str:
+    """The part of the note in which a matched word stands, else the words and where they matched."""
+    for part in _parts(row.description):
+        if any(word[:4] in part.lower() for word in row.matched):
+            return part
+    return "matches " + ", ".join(f"“{word}”" for word in row.matched)
 
 
 def _match(row: FoundRow, why: str) -> Match:

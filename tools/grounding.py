@@ -272,7 +272,7 @@ def _patterns() -> list[tuple[re.Pattern[str], _Read]]:
         (r"\b(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})\b", 0, iso),
         (r"(?<![\w.])(?P<a>\d{1,2})(?P<sep>[./])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?![\d/])", 0, slashed),
         (r"(?<![\w.])(?P<a>\d{1,2})\.(?P<b>\d{1,2})\.(?![\d/])", 0, dotted),
-        (r"(?<!\w)\+?\(?\d[\d ()/.-]{6,}\d", 0, phone),
+        (r"(?<!\w)\+?\(?\d(?:[ ()/-]{0,2}\d|\.\d){6,30}(?!\d)", 0, phone),
         (rf"(?P<cur>[£€$]|\b(?:gbp|eur|usd|chf)\b) ?{amount}(?P<times>[km]\b)?", i, money),
         (rf"{amount} ?{long}(?!\w)", i, money),
         (rf"{amount} ?(?:%|percent\b|per cent\b|pct\b|prozent\b|pour ?cent\b|por ciento\b)", i, percent),
@@ -352,8 +352,8 @@ def _measurable(text: str) -> tuple[list[Claim], str]:
             if any(kind == "code" for kind, *_ in meanings) and found[0].lower() in _words()["capitals"]:
                 return found[0]
             claims.append(Claim(found[0], frozenset(meanings), found.start()))
-            # The same length, so that places stay places.
-            return _TAKEN * len(found[0])
+            # The same length, so that places stay places; "9 a.m." may end a sentence.
+            return _TAKEN * (len(found[0]) - 1) + ("." if found[0].endswith(".") else _TAKEN)
 
         text = pattern.sub(taken, text)
     return claims, text
@@ -408,7 +408,10 @@ def _backed(meaning: _Meaning, facts: Facts) -> bool:
 
 
 def _stems(texts: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(_stem(word) for text in texts for word in _WORD.findall(_tidy(text, numbered=True)))
+    tidy = [_tidy(text, numbered=True) for text in texts]
+    # Also as a text's words are seen, with measurable claims taken out.
+    seen = [*tidy, *(_measurable(text)[1] for text in tidy)]
+    return frozenset(_stem(word) for text in seen for word in _WORD.findall(text))
 
 
 def _stem(word: str) -> str:
@@ -432,7 +435,11 @@ def _names(text: str, whole: str, known: frozenset[str]) -> list[Claim]:
             continue
         for first, end in _runs(text, words):
             run = words[first:end]
-            if run[0].starts and len(run) > 1 and run[0].text.casefold() in _words()["starters"]:
+            if (
+                run[0].starts
+                and len(run) > 1
+                and (run[0].text.casefold() in _words()["starters"] or (german and not _signs(line, words)))
+            ):
                 first, run = first + 1, run[1:]
             new = [word for word in run if _stem(word.text) not in known and not _is_common(word.text)]
             # A capital says nothing at the beginning of a sentence, nor on a German noun that stands alone.
@@ -495,11 +502,17 @@ def _given_away(line: str, words: list[_Said], index: int) -> bool:
         return word not in ("he", "she", "it", "who", "er", "sie", "il", "elle")
     if word.endswith("'s"):
         return word[:-2] not in _words()["contractions"]
-    # A line that is one word and ends without a mark is how people sign.
-    return len(words) == 1 and line.strip() == words[0].text and len(word) > 1
+    return _signs(line, words)
+
+
+def _signs(line: str, words: list[_Said]) -> bool:
+    """Whether the line is one or two words without a mark behind, which is how people sign."""
+    said = [word.text for word in words]
+    return len(said) <= 2 and 1 < len(line) < 50 and line.split() == said and not any(map(_is_common, said))
 
 
 def _is_german(text: str) -> bool:
-    found = re.findall(r"\b(?:und|der|die|das|ist|wir|mit|für|ein|eine|nicht|auf|Sie|zu)\b", text)
-    english = re.findall(r"\b(?:the|and|of|is|we|with|for|you|to|our|a)\b", text)
+    """Whether nouns have capitals here."""
+    found = set(re.findall(r"[^\W\d_]+", text)) & set(_words()["german"])
+    english = set(re.findall(r"\b(?:the|and|of|is|we|with|for|you|to|our|a)\b", text))
     return len(found) >= 3 and len(found) > len(english)

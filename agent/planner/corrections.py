@@ -58,7 +58,7 @@ def corrected(request: Request) -> list[Call] | None:
     if (
         not bare
         and (starts_request(request.clause.said) or starts_request(rest))
-        and not re.match(r"(?:make|change|set|move) (?:it|that|the)\b", said)
+        and not re.match(r"(?:make|change|set|move) (?:it|that|the)\b|(?:and )?(?:what|how) about\b", said)
     ):
         return None  # "no, delete Ada": a request of its own
     for at in range(len(memory.calls) - 1, -1, -1):

@@ -141,7 +141,14 @@ def _slang() -> re.Pattern[str]:
 def _plain_words(marked: Marked) -> None:
     """Loose writing put right: "ppl" is people, "opens 4 lamp week" means for."""
     slang = lexicon()["slang"]
-    marked.text = _slang().sub(lambda m: slang.get(m.group(0).lower(), m.group(0)), marked.text)
+
+    def plain(match: re.Match[str]) -> str:
+        said = match.group(0)
+        # "Camp Week" is a name, "camp" is short for campaign.
+        named = said[0].isupper() and match.start() > 0
+        return said if named else str(slang.get(said.lower(), said))
+
+    marked.text = _slang().sub(plain, marked.text)
     first = re.match(r"[^\W\d_]+", marked.text)
     if first and (word := lexicon()["first_words"].get(first.group(0).lower())):
         marked.text = word + marked.text[first.end() :]
@@ -212,6 +219,8 @@ def _likeness(said: str, wanted: str) -> float:
         return 0
     if said[:1] != wanted[:1] and len(wanted) < 8:
         return 0
+    if _only_known_words(said.split(), wanted.split()):
+        return 0
     edits = min(
         DamerauLevenshtein.distance(said, wanted), DamerauLevenshtein.distance(_sound(said), _sound(wanted)) + 1
     )
@@ -224,6 +233,13 @@ def _likeness(said: str, wanted: str) -> float:
     if " " not in wanted and len(wanted) < 7:
         return 0
     return max(1.0, min(99.0, fuzz.ratio(said, wanted)))
+
+
+def _only_known_words(said: list[str], wanted: list[str]) -> bool:
+    """ "Last week" is not a misspelt Lamp Week: what differs are words of their own."""
+    odd = [word for word in said if word not in wanted]
+    number = {word.rstrip("s") for word in wanted}  # "winter light" is Winter Lights
+    return bool(odd) and all(word in vocabulary() and word.rstrip("s") not in number for word in odd)
 
 
 def _sound(text: str) -> str:
@@ -245,7 +261,8 @@ def _sound(text: str) -> str:
 @cache
 def vocabulary() -> frozenset[str]:
     """Words that the rules know: a known word is never "corrected" into another."""
-    return frozenset(re.findall(r"[^\W\d_]+", fold(str(data("words.yaml")) + str(data("examples.yaml")))))
+    known = "".join(str(data(name)) for name in ("words.yaml", "examples.yaml", "date_words.yaml"))
+    return frozenset(re.findall(r"[^\W\d_]+", fold(known)))
 
 
 @cache

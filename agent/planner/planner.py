@@ -137,7 +137,12 @@ def _with_paste(paste: str) -> Understanding:
     return Understanding("calls", (Call("import_contacts", {"csv": paste}),), "", 0.5)
 
 
+_LAUGHING = re.compile(r"(?:ha(?:ha)+|lol|rofl|ugh|omg|phew|jaja|hehe|mdr)\b")
+
+
 def _quick_answer(marked: Marked, memory: Memory, language: Language) -> Understanding | None:
+    if _LAUGHING.match(fold(marked.text)) and not pattern("{C}|{E}|{P}").search(marked.text):
+        return Understanding("talk", (), replies.say("talk", language), 1.0)
     if memory.undone and memory.calls and corrections.is_yes(marked.text):
         return Understanding("calls", memory.calls, "", 1.0)
     if corrections.is_no(marked.text) and not re.search(ANY_SIGN, marked.text):

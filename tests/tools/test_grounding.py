@@ -104,6 +104,7 @@ FALSE = {
     "Warm regards,\nMargaret Hale": "Margaret Hale",
     "Dear Mr Darcy,": "Darcy",
     "Sehr geehrte Frau Müller, wir haben für Sie und für alle die Möbel": "Müller",
+    "Liebe Freunde,\n\nwir haben für Sie und für alle die Möbel.\n\nViele Grüße  \nAnna Schmidt": "Anna Schmidt",
     "made in London by hand": "London",
     '{{ contact.first_name | default: "50% off" }}': "50%",
     "{% assign x = 'SAVE50' %}": "SAVE50",

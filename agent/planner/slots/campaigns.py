@@ -25,7 +25,10 @@ def create(request: Request) -> Filled:
     text = _one_text(request)
     starts = common.when(request)
     text, audience = _take(text, _FOR, (_ABOUT, _STARTS))
-    text, description = _take(text, _ABOUT, (_STARTS,))
+    text, description = _take(text, _ABOUT, (_STARTS, _CALLED))
+    if aside := re.search(r"\(([^()]+)\)", text):  # "Pot Luck (20% off pots)"
+        description = description or aside[1]
+        text = f"{text[: aside.start()]} {text[aside.end() :]}"
     text = _STARTS.sub(" ", text, count=1) if starts else text
     text = re.sub(_DATE, " ", text) if starts else text
     description = re.sub(rf"\s*{_DATE}\s*$", "", _STARTS.sub(" ", description)) if starts else description

@@ -203,11 +203,11 @@ def plain_tags(request: Request, text: str) -> tuple[list[str], str]:
     for tag in request.situation.tags:
         word = re.escape(fold(tag))
         shape = re.compile(
-            rf"(?<![\w-]){word}s?(?=\s*(?:$|[?.!,]|please|ones\b|people\b|contacts\b|customers\b|folks\b|clients\b|subscribers\b|who\b|that\b))"
+            rf"(?<![\w-]){word}s?(?=\s*(?:$|[?.!,]|please|ones\b|do\b|are\b|in\b|into\b|from\b|near\b|with\b|we\b|people\b|contacts\b|customers\b|folks\b|clients\b|subscribers\b|who\b|that\b))"
         )
         match = shape.search(fold(text))
         if match and re.search(
-            r"(?:^|\b(?:the|our|all|my|any|every|show|list|find|me|those|\d+))\s*$", fold(text[: match.start()])
+            r"(?:^|\b(?:the|our|all|my|any|many|every|show|list|find|me|those|\d+))\s*$", fold(text[: match.start()])
         ):
             found.append(tag)
             text = f"{text[: match.start()]} {text[match.end() :]}"

@@ -76,8 +76,8 @@ def _without_tags(request: Request, text: str) -> str:
 
 def _name_around(before: str, after: str) -> tuple[str, list[str]]:
     """The name and the other pieces. An explicit "called ..." first, then before, then after."""
-    pieces = list(re.split(r"[,;()<>|]|\s[-–—]\s|\.\s|:\s", f"{before}|{after}"))
-    cut = len(re.split(r"[,;()<>|]|\s[-–—]\s|\.\s|:\s", before))
+    pieces = list(re.split(r"[,;()<>|]|\s[-–—/]\s|\.\s|:\s", f"{before}|{after}"))
+    cut = len(re.split(r"[,;()<>|]|\s[-–—/]\s|\.\s|:\s", before))
     for at, piece in enumerate(pieces):
         told = _NAMED.search(fold(piece))
         if told:
@@ -228,6 +228,10 @@ def delete(request: Request) -> Filled:
         return Filled([Call("delete_contact", {"contact": address.value}) for address in addresses])
     if rule("contacts_delete").search(request.folded) and request.memory.contact:
         return call("delete_contact", contact=request.memory.contact)
+    several = re.split(r"\s+(?:and|und|et|y|&)\s+|,\s+", request.text)
+    people = [name for part in several if (name := names.person(part))]
+    if len(several) > 1 and len(people) == len(several):
+        return Filled([Call("delete_contact", {"contact": name}) for name in people])
     quoted = request.first("quote")
     person = quoted.value if quoted else names.person(request.text)
     person = re.sub(r"\s+(?:from|aus|de|for good|completely)\b.*$", "", person)

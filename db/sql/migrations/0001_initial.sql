@@ -224,7 +224,8 @@ CREATE TABLE approvals (
     arguments       jsonb NOT NULL DEFAULT '{}',
     fingerprint     text NOT NULL,
     recipient_count int NOT NULL DEFAULT 0,
-    card            jsonb NOT NULL,
+    -- json, not jsonb: a card's facts keep their order.
+    card            json NOT NULL,
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN (
                         'pending', 'used', 'rejected', 'withdrawn', 'expired')),
     requested_by    text NOT NULL,

@@ -112,7 +112,7 @@ SELECT contact_id, email, first_name, last_name, phone_number, description, stat
    AND (%(campaign)s::uuid IS NULL OR EXISTS (
             SELECT FROM campaign_contacts m
              WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign)s::uuid AND m.contact_id = c.contact_id))
- ORDER BY score DESC, contact_id
+ ORDER BY score DESC, email
 OFFSET %(offset)s LIMIT %(limit)s;
 
 -- name: all_tags

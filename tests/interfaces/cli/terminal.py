@@ -40,14 +40,15 @@ class Pty:
         """Read until `text` is on the screen after what was waited for before; return what came up to it."""
         deadline = time.monotonic() + timeout
         while True:
-            new = plain(self.raw[self._seen :])
+            new = plain(self.raw)[self._seen :]
             if text in new:
-                self._seen = len(self.raw)
-                return new
+                end = new.index(text) + len(text)
+                self._seen += end
+                return new[:end]
             if time.monotonic() > deadline:
                 raise AssertionError(f"{text!r} did not appear; the screen shows:\n{new}")
-            if not self._read(0.1) and self.process.poll() is not None:
-                if text in plain(self.raw[self._seen :]):
+            if not self.read(0.1) and self.process.poll() is not None:
+                if text in plain(self.raw)[self._seen :]:
                     continue
                 raise AssertionError(f"the program ended ({self.process.returncode}) before {text!r}:\n{new}")
 
@@ -59,8 +60,8 @@ class Pty:
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"it does not end; the screen shows:\n{plain(self.raw[self._seen :])}")
-            self._read(0.1)
+                raise AssertionError(f"it does not end; the screen shows:\n{plain(self.raw)[self._seen :]}")
+            self.read(0.1)
         return self.process.returncode
 
     def close(self) -> None:
@@ -73,7 +74,8 @@ class Pty:
             self.process.wait()
         os.close(self._fd)
 
-    def _read(self, seconds: float) -> bool:
+    def read(self, seconds: float) -> bool:
+        """Take in what the program writes within some seconds; whether it wrote anything."""
         ready, _, _ = select.select([self._fd], [], [], seconds)
         if not ready:
             return False

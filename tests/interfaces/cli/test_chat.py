@@ -12,7 +12,7 @@ from evals.scripted_model import Answer, ScriptedModel, call
 from tests.interfaces.cli.conftest import Home
 from tests.interfaces.cli.terminal import CTRL_C, CTRL_D, ENTER, TAB, Pty
 
-PROMPT = "› "
+PROMPT = "›"
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,8 @@ def test_ctrl_c_stops_the_turn_and_not_the_program(screen: Pty, model: ScriptedM
     model.script(Answer(text="Never seen.", delay=30))
     screen.wait_for(PROMPT)
     screen.type("say something" + ENTER)
-    for _ in range(600):
-        if model.requests:
-            break
-        screen._read(0.1)
+    while not model.requests:
+        screen.read(0.1)
     screen.type(CTRL_C)
     screen.wait_for("Stopped. What was done is kept.")
     screen.wait_for(PROMPT)

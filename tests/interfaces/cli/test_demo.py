@@ -45,10 +45,10 @@ def test_the_sample_is_loaded_once_and_the_demo_talks_in_it(home: Home) -> None:
     assert len(campaigns["campaigns"]) == 14
     screen = home.terminal("demo")
     try:
-        assert "500 contacts" in screen.wait_for("› ")
+        assert "500 contacts" in screen.wait_for("›")
         screen.type("/help" + ENTER)
         screen.wait_for("/quit")
-        screen.wait_for("› ")
+        screen.wait_for("›")
         screen.type(CTRL_D)
         assert screen.exit_code() == 0
     finally:

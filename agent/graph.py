@@ -182,7 +182,7 @@ class _Steps:
                 problems[_id(call)] = f"There is no tool {call['name']}; there are: {', '.join(TOOLS)}."
                 continue
             if self._model.may_invent and tool.effect != "read":
-                invented = provenance.invented(call["args"], messages, calls)
+                invented = provenance.invented(call, messages, calls)
                 if invented:
                     problems[_id(call)] = invented
                     continue

@@ -16,8 +16,9 @@ import prompts
 from agent.choice import ModelChoice
 from agent.planner import Planner, Situation
 from agent.planner_model import PlannerModel
+from agent.planner_vectors import kept
 from agent.schema_mode import SchemaModel
-from agent.toolbox import as_functions
+from agent.toolbox import as_functions, as_signatures
 from db.embeddings import Embedder, LocalEmbedder
 from tools.base import WriterUnavailable
 
@@ -57,17 +58,24 @@ def choose(choice: ModelChoice, embedder: Embedder) -> LanguageModel:
     if choice.name is None:
         # The planner compares sentences with the local model, whatever embeds the contacts.
         local = embedder if isinstance(embedder, LocalEmbedder) else LocalEmbedder()
+        planner = Planner(kept(local.encode, local.name, choice.cache))
         return LanguageModel(
-            chat=PlannerModel(planner=Planner(local.encode)), label="the built-in planner (no language model)",
+            chat=PlannerModel(planner=planner), label="the built-in planner (no language model)",
             prompt=None, budget=BUDGET["native"], may_invent=False, confirm_writes=choice.confirm_writes,
         )  # fmt: skip
     endpoint = connect(choice)
     chat: Any = SchemaModel(endpoint=endpoint) if choice.mode == "json-schema" else endpoint.bind_tools(as_functions())
     return LanguageModel(
         chat=chat, label=f"{choice.name} ({choice.mode} mode)",
-        prompt=prompts.load("agent_small" if choice.mode == "json-schema" else "agent"),
+        prompt=_small_prompt() if choice.mode == "json-schema" else prompts.load("agent"),
         budget=BUDGET[choice.mode], may_invent=True, confirm_writes=choice.confirm_writes,
     )  # fmt: skip
+
+
+def _small_prompt() -> prompts.Prompt:
+    """The prompt of json-schema mode, with a line for each tool: its endpoint is not told of the tools otherwise."""
+    prompt = prompts.load("agent_small")
+    return prompts.Prompt(prompt.id, prompt.text.replace("{{ tools }}", as_signatures()))
 
 
 def connect(choice: ModelChoice) -> ChatOpenAI:

@@ -1,41 +1,198 @@
-"""Did the person say that? A model's write may not rest on what it made up.
+"""Did the person say that? A model's write may not rest on what it made up, nor be about everybody.
 
 Small models invent an address for a name, or pick a campaign nobody spoke of. What a write names must occur in what
-was said or shown before: addresses and phone numbers to the letter, campaign names nearly.
+was said or shown before: addresses and phone numbers to the letter, campaign names nearly. What the model itself
+brought into the conversation (the words it searched for, a value that was refused) does not count as said.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AnyMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 from rapidfuzz import fuzz
 
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+[^\s<>()\[\],;:\"'.!?]")
+from agent.toolbox import TOOLS
+
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|]+@[^\s<>()\[\],;:\"'|]+[^\s<>()\[\],;:\"'|.!?]")
+
+# Everybody, in the languages that the planner speaks too.
+_EVERYBODY = (
+    r"(?:every ?(?:one|body)|every (?:single )?(?:contact|person|customer|subscriber|address|one)|"
+    r"all (?:of )?(?:(?:the|our|my|your|these|those) )*(?:contacts|people|persons|customers|subscribers|users|"
+    r"addresses|records)|(?:the|our|my|your) (?:whole|entire|complete|full) (?:\w+ )?"
+    r"(?:list|database|address book|audience|base)|all of (?:them|you)|anyone and everyone|"
+    r"alle(?:n|s|r)?(?: (?:unsere|meine|die|der)n?r?)?(?: (?:kontakte|leute|kunden|personen|menschen|adressen)n?)?|"
+    r"jeden|tout le monde|tou(?:s|tes) (?:(?:les|nos|mes) )?(?:contacts|clients|gens|personnes)|"
+    r"todo el mundo|tod[oa]s (?:(?:los|las|nuestr[oa]s|mis) )?(?:contactos|clientes|personas))"
+)
+_SWEEPING = re.compile(rf"(?<!\w){_EVERYBODY}(?!\w)")
+# "to everyone in it", "to all contacts with the tag vip" are some, not all.
+_TO_EVERYBODY = re.compile(
+    rf"(?<!\w)(?:to|an|à|a) (?!all of them){_EVERYBODY}(?!\w)"
+    r"(?! (?:who|whose|that|which|with|tagged|in it|in the campaign|on it|on the list|of it|interested|"
+    r"die|der|mit|qui|avec|que|con)(?!\w))"
+)
 
 
-def invented(arguments: dict[str, Any], messages: Sequence[AnyMessage], calls: Sequence[ToolCall]) -> str | None:
+@dataclass(frozen=True)
+class Doubt:
+    """What nobody said: as a refusal that the model reads, and as a question to the person."""
+
+    refusal: str
+    question: str
+
+
+def invented(call: ToolCall, messages: Sequence[BaseMessage], calls: Sequence[ToolCall]) -> str | None:
     """A sentence that says what nobody said, or None. `calls` are all of the answer: a later one may use an earlier."""
-    said = "\n".join(message.text for message in messages if isinstance(message, HumanMessage | ToolMessage)).lower()
+    found = doubt(call, messages, calls)
+    return found.refusal if found else None
+
+
+def doubt(
+    call: ToolCall, messages: Sequence[BaseMessage], calls: Sequence[ToolCall], *, strict: bool = False
+) -> Doubt | None:
+    """What is doubtful about a write: the first of its values that nobody said, or that it is about everybody.
+
+    `strict` is for small models: they may not pick a campaign from a list they have just called for.
+    """
+    arguments, heard = call["args"], said(messages)
     for address in _addresses(arguments):
-        if address.lower() not in said:
-            return f"Nobody gave the address {address}. Ask the person for it; never make one up."
+        if not names(address, heard):
+            return Doubt(
+                f"Nobody gave the address {address}. Ask the person for it; never make one up.",
+                "Which e-mail address do you mean? I need it to do that.",
+            )
     phone = arguments.get("phone_number")
-    if isinstance(phone, str) and phone and _digits(phone)[-6:] not in _digits(said):
-        return f"Nobody gave the number {phone}. Leave it out, or ask for it."
+    if isinstance(phone, str) and phone and (len(_digits(phone)) < 3 or _digits(phone)[-6:] not in _digits(heard)):
+        return Doubt(
+            f"Nobody gave the number {phone}. Leave it out, or ask for it.",
+            "Which phone number is it? I need it to do that.",
+        )
     campaign = arguments.get("campaign")
     if isinstance(campaign, str) and campaign:
-        created = {str(call["args"].get("name", "")).lower() for call in calls if call["name"] == "create_campaign"}
-        if campaign.lower() not in created and not _spoken_of(campaign.lower(), said):
-            return f"Nobody spoke of the campaign {campaign}. Ask the person which campaign they mean."
+        created = {str(each["args"].get("name", "")).lower() for each in calls if each["name"] == "create_campaign"}
+        before = said(_without_latest_reads(messages)) if strict else heard
+        if campaign.lower() not in created and not spoken_of(campaign, before):
+            return Doubt(
+                f"Nobody spoke of the campaign {campaign}. Ask the person which campaign they mean.",
+                "Which campaign do you mean?",
+            )
+    return _about_everybody(call, messages, calls)
+
+
+def said(messages: Sequence[BaseMessage]) -> str:
+    """What was said and shown, in lower case: people's messages and tools' results, without what the model put in."""
+    asked = {
+        call["id"]: call["args"]
+        for message in messages
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if _reads(call["name"])
+    }
+    texts: list[str] = []
+    for message in messages:
+        if isinstance(message, HumanMessage):
+            texts.append(message.text.lower())
+        elif isinstance(message, ToolMessage) and message.status != "error":
+            # A refusal names what was refused, and a search what was searched for: echoes of the model's own words.
+            # What was written is real, whoever worded it.
+            texts.append(_without_echo(message.text.lower(), asked.get(message.tool_call_id, {})))
+    return "\n".join(texts)
+
+
+def by_people(messages: Sequence[BaseMessage]) -> str:
+    """What people said themselves, in lower case."""
+    return "\n".join(message.text.lower() for message in messages if isinstance(message, HumanMessage))
+
+
+def names(value: str, text: str) -> bool:
+    """Whether the text has this address or word as a whole: da@example.org is not in ada@example.org."""
+    return bool(re.search(rf"(?<![\w.+%-]){re.escape(value.lower())}(?![\w-]|\.\w)", text))
+
+
+def spoken_of(name: str, text: str) -> bool:
+    """Whether the name is there, perhaps misspelt ("lmap week" for "lamp week")."""
+    return names(name, text) or (len(name) > 3 and fuzz.partial_ratio(name.lower(), text) >= 80)
+
+
+def _without_latest_reads(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The conversation without what tools showed since the person last spoke."""
+    last = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
+    return [
+        message
+        for place, message in enumerate(messages)
+        if place < last or not (isinstance(message, ToolMessage) and _reads(message.name))
+    ]
+
+
+def _reads(tool: str | None) -> bool:
+    return tool not in TOOLS or TOOLS[tool].effect == "read"
+
+
+def _about_everybody(call: ToolCall, messages: Sequence[BaseMessage], calls: Sequence[ToolCall]) -> Doubt | None:
+    """Erasing is for one contact whom the person means, and a send goes to a campaign's own recipients."""
+    last = next((m.text for m in reversed(messages) if isinstance(m, HumanMessage)), "")
+    sentence = " ".join(last.lower().split())
+    if call["name"] == "delete_contact":
+        contact = str(call["args"].get("contact", ""))
+        named = not _SWEEPING.fullmatch(contact.lower()) and _named(contact, by_people(messages))
+        if not named and (_SWEEPING.search(sentence) or _erasures(messages, calls) > 1):
+            return Doubt(
+                "Contacts are erased one at a time, and only those whom the person names. Say so; erase nobody now.",
+                "I erase contacts one at a time, and only those you name. Whom do you mean, by e-mail address?",
+            )
+    if call["name"] == "send_campaign" and _TO_EVERYBODY.search(sentence):
+        adds = any(
+            each["name"] == "add_contacts_to_campaign"
+            or (each["name"] == "create_campaign" and each["args"].get("audience"))
+            for each in calls
+        )
+        if not adds:
+            return Doubt(
+                "A campaign goes to its own recipients, not to everybody. Say so, and ask whether to send it to those.",
+                "A campaign goes to its own recipients, not to everybody. Shall it be sent to those? To reach more "
+                "people, add them to it first.",
+            )
     return None
+
+
+def _erasures(messages: Sequence[BaseMessage], calls: Sequence[ToolCall]) -> int:
+    """How many contacts the present turn would erase or has asked to erase."""
+    wanted = {str(call["args"].get("contact")) for call in calls if call["name"] == "delete_contact"}
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage):
+            break
+        if isinstance(message, AIMessage):
+            wanted |= {
+                str(call["args"].get("contact")) for call in message.tool_calls if call["name"] == "delete_contact"
+            }
+    return len(wanted)
+
+
+def _named(contact: str, text: str) -> bool:
+    """Whether people named this contact: by the address, or by a part of the name."""
+    if names(contact, text):
+        return True
+    parts = [] if "@" in contact else [part for part in re.findall(r"\w+", contact.lower()) if len(part) > 2]
+    words = set(re.findall(r"\w+", text))
+    return any(fuzz.ratio(part, word) >= 75 for part in parts for word in words)
+
+
+def _without_echo(text: str, arguments: dict[str, Any]) -> str:
+    """A result without the first mention of what was asked: “Nobody found for “made@up.example”” shows no address."""
+    for value in arguments.values():
+        if isinstance(value, str) and value:
+            text = text.replace(value.lower(), " ", 1)
+    return text
 
 
 def _addresses(arguments: dict[str, Any]) -> list[str]:
     given: list[str] = []
-    for name in ("email", "emails", "contact", "to"):
+    for name in ("email", "emails", "contact", "to", "csv"):
         value = arguments.get(name)
         given += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
     return [address for text in given for address in _ADDRESS.findall(text)]
@@ -43,8 +200,3 @@ def _addresses(arguments: dict[str, Any]) -> list[str]:
 
 def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
-
-
-def _spoken_of(campaign: str, said: str) -> bool:
-    """The name is there, perhaps misspelt ("lmap week" for "lamp week")."""
-    return campaign in said or fuzz.partial_ratio(campaign, said) >= 80

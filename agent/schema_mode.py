@@ -3,6 +3,9 @@
 Small local models seldom write a native tool call that parses. Asked with `response_format` for JSON of one schema (a
 list of calls, or a reply) they always do: the endpoint constrains every token. The answer comes back as tool calls, so
 the graph sees no difference.
+
+A write that rests on what nobody said becomes a question to the person at once: asked again, a small model writes the
+same or picks another guess, and takes seconds for it.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.messages.tool import invalid_tool_call
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 
+from agent import provenance, slips
 from agent.toolbox import TOOLS, as_functions
 
 
@@ -37,7 +41,7 @@ class SchemaModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(self.endpoint.invoke(_plain(messages), response_format=RESPONSE))
+        return _result(self.endpoint.invoke(_plain(messages), response_format=RESPONSE), messages)
 
     async def _agenerate(
         self,
@@ -46,7 +50,7 @@ class SchemaModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self.endpoint.ainvoke(_plain(messages), response_format=RESPONSE))
+        return _result(await self.endpoint.ainvoke(_plain(messages), response_format=RESPONSE), messages)
 
 
 def _schema() -> dict[str, Any]:
@@ -106,8 +110,8 @@ def _plain(messages: list[BaseMessage]) -> list[BaseMessage]:
     return plain
 
 
-def _result(answer: BaseMessage) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=_read(answer))])
+def _result(answer: BaseMessage, messages: list[BaseMessage]) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=_checked(_read(answer), messages))])
 
 
 def _read(answer: BaseMessage) -> AIMessage:
@@ -117,15 +121,31 @@ def _read(answer: BaseMessage) -> AIMessage:
         if "reply" in found:
             return AIMessage(str(found["reply"]), usage_metadata=usage)
         calls = [_call(call["tool"], call["args"]) for call in found["calls"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         # An endpoint that ignores response_format: the graph asks again.
         broken = invalid_tool_call(name="answer", args=answer.text[:500], id=None, error="not of the schema")
         return AIMessage("", invalid_tool_calls=[broken], usage_metadata=usage)
     return AIMessage("", tool_calls=calls, usage_metadata=usage)
 
 
-def _call(name: str, arguments: dict[str, Any]) -> Any:
-    # Small models fill optional arguments with empty values instead of leaving them out.
-    known = TOOLS[name].input.model_fields
-    given = {key: value for key, value in arguments.items() if key in known and value not in (None, "", [])}
-    return {"name": name, "args": given, "id": f"call_{uuid.uuid4().hex[:12]}", "type": "tool_call"}
+def _call(name: str, arguments: dict[str, Any]) -> ToolCall:
+    return tool_call(name=name, args=dict(arguments), id=f"call_{uuid.uuid4().hex[:12]}")
+
+
+def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
+    """The answer with its slips put right; a question instead of writes that are doubtful."""
+    spoken = [message for message in messages if not isinstance(message, SystemMessage)]
+    system = next((message for message in messages if isinstance(message, SystemMessage)), None)
+    situation = system.additional_kwargs.get("situation") if system else None
+    calls: list[ToolCall] = []
+    for call in answer.tool_calls:
+        known = call["name"] in TOOLS
+        args = slips.put_right(call["name"], call["args"], spoken, situation) if known else call["args"]
+        if all((call["name"], args) != (other["name"], other["args"]) for other in calls):
+            calls.append(tool_call(name=call["name"], args=args, id=call["id"]))
+    for call in calls:
+        if call["name"] in TOOLS and TOOLS[call["name"]].effect != "read":
+            doubt = provenance.doubt(call, spoken, calls, strict=True)
+            if doubt is not None:
+                return AIMessage(doubt.question, usage_metadata=answer.usage_metadata)
+    return answer.model_copy(update={"tool_calls": calls})

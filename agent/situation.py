@@ -23,10 +23,13 @@ async def look(ctx: Context) -> Situation:
 
 
 def in_prose(situation: Situation, ctx: Context) -> str:
-    """The situation for a language model. Names are data: they are quoted, one a line."""
-    lines = [f"Now: {in_words(situation.now, ctx.tenant.zone)}. Tenant: {ctx.tenant.name}, {situation.country}."]
-    lines.append("Campaigns (name: status):" if situation.campaigns else "There are no campaigns yet.")
+    """The situation for a language model. Names are data: they are quoted, one a line.
+
+    The time comes last: what stands before it stays the same for a while, so that endpoints can cache it.
+    """
+    lines = ["Campaigns (name: status):" if situation.campaigns else "There are no campaigns yet."]
     lines += [f'- "{campaign.name}": {campaign.status}' for campaign in situation.campaigns[:40]]
     if situation.tags:
         lines.append("Tags in use: " + ", ".join(situation.tags[:30]))
+    lines.append(f"Tenant: {ctx.tenant.name}, {situation.country}. Now: {in_words(situation.now, ctx.tenant.zone)}.")
     return "\n".join(lines)

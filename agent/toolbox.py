@@ -39,6 +39,21 @@ def as_functions() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def as_signatures() -> str:
+    """The tools for a small model, one a line: `get_campaign(campaign): Show one campaign.`"""
+    return "\n".join(_signature(function["function"]) for function in as_functions())
+
+
+def _signature(function: dict[str, Any]) -> str:
+    parameters = function["parameters"]
+    names = [
+        name + ("[]" if schema.get("type") == "array" else "") + ("" if name in parameters["required"] else "?")
+        for name, schema in parameters["properties"].items()
+        if name != "cursor"  # results name it when there is more
+    ]
+    return f"{function['name']}({', '.join(names)}): {function['description']}"
+
+
 def in_prose(name: str, arguments: dict[str, Any]) -> str:
     """A call as a line for a person: what it would do, with every value."""
     verb = _VERBS.get(name, name.replace("_", " ").capitalize())

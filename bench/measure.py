@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -38,7 +37,6 @@ async def interleaved(contestants: list[Contestant], rounds: int) -> dict[str, f
 def throw_away_server() -> Iterator[str]:
     """The URL of a migrated, empty database on an embedded server of its own."""
     with tempfile.TemporaryDirectory(prefix="sc-bench-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # as root the server runs as another user
         with EmbeddedServer(Path(folder) / "postgres") as server:
             migrate(server.url())
             yield server.url()

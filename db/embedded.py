@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import quote
 
 import fasteners
@@ -73,7 +74,10 @@ class EmbeddedServer:
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "server.log"
-        self.port = port
+        self.tcp = port is not None or os.name == "nt"
+        # Always said, to the server and in the URL: PGPORT in somebody's environment must not part them. On Windows,
+        # without Unix sockets, it is a port that this folder keeps, so that all programs find the same server.
+        self.port = port or (_port_of(folder) if os.name == "nt" else 5432)
         self._users = fasteners.InterProcessReaderWriterLock(folder / "users.lock")
         self._held = False
 
@@ -127,8 +131,9 @@ class EmbeddedServer:
     def url(self, database: str = DATABASE) -> str:
         """The superuser's URL over the Unix socket (TCP on Windows), for `database`."""
         if os.name == "nt":
-            return f"postgresql://{SUPERUSER}@127.0.0.1:{self._windows_port()}/{database}"
-        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self._socket_folder()), safe='')}"
+            return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+        folder = quote(str(self._socket_folder()), safe="")
+        return f"postgresql://{SUPERUSER}@/{database}?host={folder}&port={self.port}"
 
     def __enter__(self) -> EmbeddedServer:
         self.start()
@@ -187,10 +192,7 @@ class EmbeddedServer:
             return False
 
     def _options(self) -> str:
-        listen = "127.0.0.1" if self.port or os.name == "nt" else ""
-        options = [f"-c listen_addresses='{listen}'"]
-        if self.port or os.name == "nt":
-            options.append(f"-p {self.port or self._windows_port()}")
+        options = [f"-c listen_addresses='{'127.0.0.1' if self.tcp else ''}'", f"-p {self.port}"]
         if os.name != "nt":
             options.append(f"-k '{self._socket_folder()}'")
         options += [f"-c {name}='{value}'" for name, value in SETTINGS.items()]
@@ -208,10 +210,6 @@ class EmbeddedServer:
             self._give(folder)
         return folder
 
-    def _windows_port(self) -> int:
-        # A port that this folder keeps: two programs must find the same server.
-        return 20_000 + int(hashlib.sha256(os.fsencode(self.folder.resolve())).hexdigest(), 16) % 20_000
-
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of the server's programs; raise `EmbeddedError` with what it said."""
         # Files, not pipes: the server that pg_ctl starts inherits them, and a pipe would never end.
@@ -219,11 +217,12 @@ class EmbeddedServer:
             done = subprocess.run(
                 [BINARIES / program, *arguments],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=self.folder, user=_server_user(), start_new_session=os.name != "nt",
+                cwd=self.folder, start_new_session=os.name != "nt", **_as_server_user(),
             )  # fmt: skip
             if done.returncode:
                 output.seek(0)
-                raise EmbeddedError(f"{program} failed: {output.read().strip()}")
+                said = output.read().strip().splitlines()
+                raise EmbeddedError(f"{program} failed: {said[-1] if said else 'it said nothing'}.")
 
     def _end_of_log(self) -> str:
         try:
@@ -248,6 +247,20 @@ class EmbeddedServer:
         user = _server_user()
         if user is not None:
             shutil.chown(path, user)
+
+
+def _port_of(folder: Path) -> int:
+    return 20_000 + int(hashlib.sha256(os.fsencode(folder.resolve())).hexdigest(), 16) % 20_000
+
+
+def _as_server_user() -> dict[str, Any]:
+    """What subprocess takes to run a program as the server's user: without root's groups, whose bits would count."""
+    user = _server_user()
+    if user is None:
+        return {}
+    import pwd
+
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def _server_user() -> str | None:

@@ -50,6 +50,7 @@ class ScriptedModel:
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
+        self._came = threading.Condition()
         self._answers: deque[Answer] = deque()
         self._always: Callable[[dict[str, Any]], Answer] | None = None
         model = self
@@ -59,7 +60,9 @@ class ScriptedModel:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                model.requests.append(body)
+                with model._came:
+                    model.requests.append(body)
+                    model._came.notify_all()
                 with contextlib.suppress(ConnectionError):  # the client gave up waiting
                     model._give(self, body)
 
@@ -90,6 +93,12 @@ class ScriptedModel:
     def always(self, answer: Callable[[dict[str, Any]], Answer]) -> None:
         """Answer every request by this function of its body."""
         self._always = answer
+
+    def wait_for(self, requests: int, seconds: float = 10) -> None:
+        """Block until so many requests have come. Raises TimeoutError."""
+        with self._came:
+            if not self._came.wait_for(lambda: len(self.requests) >= requests, seconds):
+                raise TimeoutError(f"only {len(self.requests)} of {requests} requests came")
 
     def _give(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         if self._always is not None:

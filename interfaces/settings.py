@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     def model_choice(self) -> ModelChoice:
         """The language model, with `auto` decided."""
         if self.model is None:
-            return ModelChoice(confirm_writes=self.confirm_writes != "never")
+            return ModelChoice(confirm_writes=self.confirm_writes != "never", cache=self.home / "cache")
         here = urlsplit(self.openai_base_url or "").hostname in ("127.0.0.1", "localhost", "::1")
         mode: Mode = self.model_mode if self.model_mode != "auto" else ("json-schema" if here else "native")
         confirm = mode == "json-schema" if self.confirm_writes == "auto" else self.confirm_writes == "always"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ NOW = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)  # a Wednesday
 def server() -> Iterator[EmbeddedServer]:
     """The embedded Postgres of this test process, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="sc-test-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # as root the server runs as another user
         server = EmbeddedServer(Path(folder) / "postgres")
         server.start()
         yield server

@@ -1,6 +1,6 @@
 """The README is true: its transcript is played again on the sample, and its table of tools is the code's.
 
-    README_UPDATE=1 pytest tests/test_readme.py      writes both anew
+README_UPDATE=1 pytest tests/test_readme.py      writes both anew
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _patterns() -> list[tuple[re.Pattern[str], _Read]]:
     spelt = _number_words()
     plain_spelt = [word for word in spelt if word not in w["numbers_that_are_words"]]
     ordinals = _ordinal_words()
-    amount = rf"(?P<n>{_DIGITS}|\b(?:{_either(spelt)})\b)"
+    amount = rf"(?P<n>(?<!\d)(?:{_DIGITS})|\b(?:{_either(spelt)})\b)"
     month = rf"(?P<month>{_either(months)})\b\.?"
     th = r"(?:st|nd|rd|th|\.|er|º)?"
     year = r"(?:,? +(?:del? +)?(?P<y>\d{4}))?"
@@ -280,7 +280,7 @@ def _patterns() -> list[tuple[re.Pattern[str], _Read]]:
          always("percent", Decimal(50))),
         (rf"\b{also}{day} *(?:of +|de +|d')?{month}{year}", i, dated),
         (rf"\b(?P<o>{_either(ordinals)}) +(?:of +)?{month}{year}", i, dated),
-        (rf"\b{month} +(?:the +)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
+        (rf"\b{month} +(?:the +)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:\d)(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
         (rf"\b{month} +(?:the +)?(?P<o>{_either(ordinals)})\b(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
         (rf"\b(?P<w>{_either(short_days)})\b\.?(?=,? *{_TAKEN})", i,
          lambda f: {("weekday", short_days[f["w"].lower()])}),
@@ -508,7 +508,8 @@ def _given_away(line: str, words: list[_Said], index: int) -> bool:
 def _signs(line: str, words: list[_Said]) -> bool:
     """Whether the line is one or two words without a mark behind, which is how people sign."""
     said = [word.text for word in words]
-    return len(said) <= 2 and 1 < len(line) < 50 and line.split() == said and not any(map(_is_common, said))
+    signed = len(said) <= 2 and 1 < len(line) < 50 and line.split() == said
+    return signed and all(word[0].isupper() and not _is_common(word) for word in said)
 
 
 def _is_german(text: str) -> bool:

@@ -147,15 +147,15 @@ def _facts(brief: Brief) -> list[str]:
     # "mention tea and say that we close early" is two things.
     text = re.sub(
         rf"(?:^|[,;]|\b(?:and|that|which|to|und|die|et|qui|y|que)\b)\s*(?:{say})(?=\s)",
-        " ;! ",
+        " ;> ",
         text,
         flags=re.IGNORECASE,
     )
     facts = []
-    for piece in re.split(r"\s;(?=[ !])", f" ; {text} ; "):
+    for piece in re.split(r"\s;(?=[ >])", f" ; {text} ; "):
         for sentence in _sentences(piece):
-            asked = sentence.startswith("!")
-            fact = sentence.lstrip("! ").strip(" ,;")
+            asked = sentence.startswith(">")
+            fact = sentence.lstrip("> ").strip(" ,;")
             fact = re.sub(
                 r"^(?:(?:and|but|also|und|aber|et|mais|y|pero|that|which|dass)\b[\s,]*)+", "", fact, flags=re.I
             )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from dateutil.easter import easter
 from dateutil.relativedelta import relativedelta
 
-from agent.planner.text import data, fold
+from agent.planner import zones
+from agent.planner.text import data
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def atoms(text: str, folded: str, clock: Clock) -> list[Atom]:
         for match in pattern.finditer(folded)
         if (parts := _safely(meaning, match, clock)) is not None
     ]
-    return found + list(_zones(text, folded))
+    return found + [Atom(start, end, zone=zone) for start, end, zone in zones.find(text, folded)]
 
 
 _FULL_DATES = ("_iso", "_numeric", "_month_day", "_clock")
@@ -343,39 +343,3 @@ _MEANINGS: dict[str, Meaning] = {
     "whole_month": _whole_month,
     "whole_year": _whole_year,
 }
-
-_ZONE_NAME = re.compile(r"\b[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+)?\b")
-_ZONE_OFFSET = re.compile(r"\b(?:UTC|GMT)\s?([+-])(\d{1,2})(?::?(\d\d))?\b", re.I)
-_ZONE_CITY = re.compile(
-    r"\b(?:in |in der )?(?:(\w+(?:[ _]\w+)?) time|(\w+)er zeit|heure de (\w+(?: \w+)?)|hora de (\w+(?: \w+)?))\b"
-)
-
-
-@cache
-def _cities() -> dict[str, str]:
-    return {
-        fold(name.rsplit("/", 1)[-1].replace("_", " ")): name
-        for name in sorted(available_timezones())
-        if "/" in name and not name.startswith(("Etc", "posix", "right", "SystemV"))
-    }
-
-
-def _zones(text: str, folded: str) -> Iterator[Atom]:
-    for match in _ZONE_NAME.finditer(text):
-        if match.group(0) in available_timezones():
-            yield Atom(*match.span(), zone=ZoneInfo(match.group(0)))
-    for match in _ZONE_OFFSET.finditer(text):
-        hours, minutes = int(match[2]), int(match[3] or 0)
-        if hours <= 14 and minutes < 60:
-            offset = timedelta(hours=hours, minutes=minutes) * (-1 if match[1] == "-" else 1)
-            yield Atom(*match.span(), zone=timezone(offset))
-    for match in _ZONE_CITY.finditer(folded):
-        said = next(group for group in match.groups() if group)
-        for city in (said, said.split(" ")[-1], said.split(" ")[0]):
-            if city in _cities():
-                yield Atom(folded.index(city, match.start()), match.end(), zone=ZoneInfo(_cities()[city]))
-                break
-    for match in re.finditer(r"\b[A-Z]{1,4}\b|\b(?:Eastern|Pacific|Central)\b(?: [Tt]ime)?", text):
-        name = _table("zones").get(match.group(0).split(" ")[0])
-        if name:
-            yield Atom(*match.span(), zone=ZoneInfo(name))

@@ -7,19 +7,17 @@ campaign called "Black Friday" as a day; `say` unfolds a piece of the text again
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
 import phonenumbers
-from rapidfuzz import fuzz
-from rapidfuzz.distance import DamerauLevenshtein
 
-from agent.planner import dates
+from agent.planner import dates, spelling
 from agent.planner.contract import Memory, Situation
 from agent.planner.dates import When
 from agent.planner.patterns import ANY_SIGN, BASES, ThingKind, pattern, rule
-from agent.planner.text import data, fold, lexicon
+from agent.planner.text import fold, lexicon
 
 _EMAIL = re.compile(r"(?:mailto:)?(?P<it>[^\s<>()\[\],;:\"'@]+@(?:[^\s<>()\[\],;:\"'@?!]*[^\s<>()\[\],;:\"@?!.'])?)")
 _QUOTE = re.compile(r'"(?P<it>[^"]{1,200})"|(?<![\w])\'(?P<it2>[^\']{1,120})\'(?!\w)')
@@ -28,7 +26,6 @@ _PHONE_WORD = re.compile(
     r"(?:phone|tel|mobile|cell|number|call|ring|handy|nummer|telefon\w*|portable|movil)\b[^\d+]{0,12}$"
 )
 _LOOKS_DATED = re.compile(r"(?:19|20)\d\d-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-](?:\d\d){1,2}|\d\d?[./]\d\d?\.?|[\d.,]+")
-_WORD = re.compile(r"[^\W_]+(?:[-&][^\W_]+)*")
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ def _plain_words(marked: Marked) -> None:
 
 def _campaigns(marked: Marked, situation: Situation, memory: Memory) -> None:
     names = [c.name for c in situation.campaigns if c.name.strip()]
-    spans = _best_spans(marked.text, names)
+    spans = spelling.campaigns(marked.text, names)
     several = len(spans) + sum(t.kind == "campaign" for t in marked.things.values()) > 1
     pronoun = bool(memory.campaign) and bool(re.search(r"\b(?:it|this|that|sie|es|la|lo|le|l')\b", fold(marked.text)))
     shift = 0
@@ -185,100 +182,6 @@ def _campaigns(marked: Marked, situation: Situation, memory: Memory) -> None:
         marked.text = pattern(rf"(?<!\w){slip}(?=\s+(?:the\s+)?(?:{{C}}|{{E}}))").sub(word, marked.text)
 
 
-def _best_spans(text: str, names: Iterable[str]) -> list[tuple[int, int, str]]:
-    """Where campaigns are named: exact first, then with spelling mistakes; longest first."""
-    words = [(m.start(), m.end(), fold(m.group(0))) for m in _WORD.finditer(text)][:200]
-    joined = {"and", "und", "et", "y", "n"}
-    found: list[tuple[float, int, int, int, str]] = []
-    for name in names:
-        wanted = " ".join(w for m in _WORD.finditer(fold(name)) if (w := m.group(0)) not in joined)
-        count = len(wanted.split()) or 1
-        for size in {count, count + 1, max(1, count - 1)}:
-            for at in range(len(words) - size + 1):
-                window = words[at : at + size]
-                if window[0][2] in joined or window[-1][2] in joined:
-                    continue
-                score = _likeness(" ".join(w for _, _, w in window if w not in joined), wanted)
-                if score:
-                    found.append((score, len(wanted), window[0][0], window[-1][1], name))
-    found.sort(key=lambda f: (-f[0], -f[1]))
-    kept: list[tuple[int, int, str]] = []
-    for _, _, start, end, name in found:
-        if all(end <= s or start >= e for s, e, _ in kept):
-            kept.append((start, end, name))
-    return sorted(kept)
-
-
-def _likeness(said: str, wanted: str) -> float:
-    """1 to 100, 0 for "something else". Digits must agree: Sale 2025 is not Sale 2026."""
-    if said == wanted or said.replace(" ", "") == wanted.replace(" ", "").replace("-", ""):
-        return 100
-    if len(wanted) < 5 or abs(len(said) - len(wanted)) > 3:
-        return 0
-    if re.findall(r"\d+", said) != re.findall(r"\d+", wanted):
-        return 0
-    if said[:1] != wanted[:1] and len(wanted) < 8:
-        return 0
-    if _only_known_words(said.split(), wanted.split()):
-        return 0
-    edits = min(
-        DamerauLevenshtein.distance(said, wanted), DamerauLevenshtein.distance(_sound(said), _sound(wanted)) + 1
-    )
-    allowed = 1 if len(wanted) < 8 else 2 if len(wanted) < 14 else 3
-    if edits > allowed or (
-        said.split()[:1] != wanted.split()[:1] and said.split()[-1:] != wanted.split()[-1:] and edits > 2
-    ):
-        return 0
-    # Plural and singular of one ordinary word are two words: "welcome" is no "Welcomes".
-    if " " not in wanted and len(wanted) < 7:
-        return 0
-    return max(1.0, min(99.0, fuzz.ratio(said, wanted)))
-
-
-def _only_known_words(said: list[str], wanted: list[str]) -> bool:
-    """ "Last week" is not a misspelt Lamp Week: what differs are words of their own."""
-    odd = [word for word in said if word not in wanted]
-    number = {word.rstrip("s") for word in wanted}  # "winter light" is Winter Lights
-    return bool(odd) and all(word in vocabulary() and word.rstrip("s") not in number for word in odd)
-
-
-def _sound(text: str) -> str:
-    """Roughly how it sounds: "wacks" is wax."""
-    for written, heard in (
-        ("x", "ks"),
-        ("ck", "k"),
-        ("ph", "f"),
-        ("c", "k"),
-        ("z", "s"),
-        ("ee", "i"),
-        ("ea", "i"),
-        ("y", "i"),
-    ):
-        text = text.replace(written, heard)
-    return re.sub(r"(.)\1", r"\1", text)
-
-
-@cache
-def vocabulary() -> frozenset[str]:
-    """Words that the rules know: a known word is never "corrected" into another."""
-    known = "".join(str(data(name)) for name in ("words.yaml", "examples.yaml", "date_words.yaml"))
-    return frozenset(re.findall(r"[^\W\d_]+", fold(known)))
-
-
-@cache
-def _corrected(word: str, first: bool) -> str | None:
-    """The word of ours that was mistyped; a request's first word is most likely one."""
-    if word in vocabulary() or len(word) < (3 if first else 5):
-        return None
-    allowed = 1 if len(word) < (7 if first else 8) else 2
-    known = lexicon()["spelling"] + (lexicon()["verbs"] if first else [])
-    best = min(known, key=lambda right: (DamerauLevenshtein.distance(word, right), right))
-    if DamerauLevenshtein.distance(word, best) > allowed or (len(word) < 4 and len(best) != len(word) + 1):
-        return None
-    kin = len(word) >= len(best) and word.startswith(best[:-1])  # "sender", "listen"
-    return best if word[0] == best[0] and not kin else None
-
-
 _FIRST_WORD = re.compile(r"(?:^|[,.;!?:]\s*|\b(?:and|then|please|to|und|et|y|can you|could you)\s+)$")
 
 
@@ -288,7 +191,7 @@ def _spelling(marked: Marked) -> None:
         if word[0].isupper() and match.start() > 0:  # a name
             return word
         first = bool(_FIRST_WORD.search(fold(match.string[: match.start()])))
-        return _corrected(fold(word), first) or word
+        return spelling.corrected(fold(word), first) or word
 
     marked.text = re.sub(r"(?<![\w.@'-])[^\W\d_]{3,14}(?![\w@'])", right, marked.text)
 

@@ -38,7 +38,7 @@ TOUR = (
     ("compare Lamp Week and Friday Sale", "Side by side."),
     ("how could I improve Friday Sale?", "Advice from a year of figures."),
     ("what should I send next?", "Ideas from what is known about people and what worked."),
-    ("how did Lmap Week do?", "A slip of the finger: asked back, not guessed."),
+    ("how did Lmap Week do?", "A slip of the finger."),
     ("what will the weather be tomorrow?", "What it can't do, it says."),
     ("send Harvest Fair", "Nothing leaves without a person: the card waits for a decision, and here it is no."),
 )

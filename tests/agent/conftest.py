@@ -59,10 +59,10 @@ def model() -> Iterator[ScriptedModel]:
 
 
 async def talk_with(
-    model: ScriptedModel, ctx: Context, *, mode: Mode = "native", confirm: bool = False, timeout: float = 20
+    model: ScriptedModel, ctx: Context, *, mode: Mode = "native", confirm: bool = False, patience: float = 20
 ) -> Talk:
     """A new conversation with the scripted endpoint."""
-    choice = ModelChoice("scripted", model.url, "key", mode, timeout, confirm)
+    choice = ModelChoice("scripted", model.url, "key", mode, patience, confirm)
     agent = Agent(choose(choice, ctx.embedder), ctx.database)
     return Talk(agent, dataclasses.replace(ctx, conversation=await agent.open_conversation(ctx)))
 

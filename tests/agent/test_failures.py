@@ -1,4 +1,4 @@
-"""What can go wrong with a model, over real HTTP: every turn ends in an answer or a clear sentence, and no wrong write."""
+"""What can go wrong with a model, over real HTTP: a turn ends in an answer or a sentence, without a wrong write."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_a_dead_endpoint(model: ScriptedModel, ctx: Context) -> None:
 
 
 async def test_a_slow_endpoint(model: ScriptedModel, ctx: Context) -> None:
-    talk = await talk_with(model, ctx, timeout=0.3)
+    talk = await talk_with(model, ctx, patience=0.3)
     model.always(lambda body: Answer(text="late", delay=3))
     started = time.monotonic()
     await talk.say("hello")

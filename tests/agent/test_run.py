@@ -195,8 +195,7 @@ async def test_a_turn_that_was_cancelled_is_told_and_leaves_the_conversation_fre
         "Going on.",
     )
     task = asyncio.create_task(talk.say("create First and Second"))
-    while len(model.requests) < 2:
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(model.wait_for, 2)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await talk.say("go on")

@@ -25,7 +25,6 @@ Program = Callable[[str], subprocess.Popen[str]]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="sc-embedded-", ignore_cleanup_errors=True) as name:
-        os.chmod(name, 0o755)
         yield Path(name) / "postgres"
 
 

@@ -134,7 +134,7 @@ def test_what_may_hold_personal_data_is_marked(tool: Tool[Any, Any]) -> None:
             assert PERSONAL in field.metadata or _holds_personal(field.annotation), f"{tool.name}.{name}"
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "an unknown argument": {"nonsense": 1},
     "100 kB": dict.fromkeys(
         ("email", "name", "campaign", "contact", "query", "csv_", "instructions", "goal"), "x" * 100_000

@@ -217,9 +217,8 @@ def _note(request: Request, text: str, who: str | None) -> str:
     bare = rest.strip(" ,.:-")
     lead = _PRONOUN.match(fold(bare))
     bare = bare[lead.end() :] if lead else bare
-    command = rule("contacts_note_command")
-    if command.search(fold(bare)) and not told:
-        return ""
+    if not told and (starts_request(text) or rule("contacts_note_command").search(fold(bare))):
+        return ""  # "give her a tag" says what to do, not what to note
     return request.say(re.sub(_EMAIL, "", bare)).strip(" ,.:-") if has_words(bare) else ""
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from agent.planner.entities import vocabulary
 from agent.planner.patterns import SIGNS, rule
 from agent.planner.phrases import has_words, peel, tones, without_signs
 from agent.planner.slots import common
 from agent.planner.slots.common import Filled, Request, call
+from agent.planner.spelling import vocabulary
 from agent.planner.text import fold
 
 _CAMPAIGN, _EMAIL = SIGNS["{C}"], SIGNS["{E}"]

@@ -47,8 +47,8 @@ MOST_DRAFTS = 50
 SHOWN = 8_000
 SHOWN_CLAIMS = 10
 
-# A whole mail is about many things, so its vector is near to none of them: words for one of its subjects reach .13 to .3,
-# strange words .12 and less (tried with the sample's mails).
+# A whole mail is about many things, so its vector is near to none of them: words for one of its subjects reach .13
+# to .3, strange words .12 and less (tried with the sample's mails).
 SEARCH_FLOOR = 0.13
 EXCERPT = 240
 PARTS_COMPARED = 12

@@ -59,7 +59,9 @@ def write(brief: Brief) -> tuple[str, str]:
         whole = _literal(about) if about[-1] in ".!?" else said["about"].format(about=_ended(_literal(about)))
         paragraphs.append(whole)
     if len(facts) == 1:
-        paragraphs.append(words["also"].format(fact=_ended(_literal(facts[0]))))
+        # A German clause keeps its "dass": without it the verb would stand in the wrong place.
+        also = words["also_that"] if facts[0].startswith("dass ") else words["also"]
+        paragraphs.append(also.format(fact=_ended(_literal(facts[0]))))
     elif facts:
         paragraphs.append("\n".join([words["list"], "", *(f"- {_literal(fact.rstrip('.'))}" for fact in facts)]))
     action = _action(brief, words, said)
@@ -151,14 +153,13 @@ def _facts(brief: Brief) -> list[str]:
         text,
         flags=re.IGNORECASE,
     )
+    text = re.sub(r"\s(?:and|et|y)\s+(?:that|que)\s|\sund\s+(?=dass\s)", " ;> ", text, flags=re.IGNORECASE)
     facts = []
     for piece in re.split(r"\s;(?=[ >])", f" ; {text} ; "):
         for sentence in _sentences(piece):
             asked = sentence.startswith(">")
             fact = sentence.lstrip("> ").strip(" ,;")
-            fact = re.sub(
-                r"^(?:(?:and|but|also|und|aber|et|mais|y|pero|that|which|dass)\b[\s,]*)+", "", fact, flags=re.I
-            )
+            fact = re.sub(r"^(?:(?:and|but|also|und|aber|et|mais|y|pero|that|which)\b[\s,]*)+", "", fact, flags=re.I)
             fact = re.sub(r"[\s,]*\b(?:and|but|und|et|y)$", "", fact, flags=re.I).strip(" ,;")
             topic = re.sub(_words()["topic"], "", fact, flags=re.IGNORECASE)
             asked, fact = asked or topic != fact, topic

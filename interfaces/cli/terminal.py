@@ -43,12 +43,12 @@ class Terminal:
 
         Blocks the loop: nothing goes on while a person thinks, and Ctrl-C can't get lost in a thread.
         """
-        _forget_what_was_typed()
-        sys.stdout.flush()
-        sys.stderr.write(prompt)
-        sys.stderr.flush()
         with _ctrl_c_raises():
             try:
+                _forget_what_was_typed()
+                sys.stdout.flush()
+                sys.stderr.write(prompt)
+                sys.stderr.flush()
                 line = _line()
             except KeyboardInterrupt:
                 line = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from db import emails
 from db.emails import EmailRow
 from tests.conftest import NOW
 from tools import drafting
-from tools.base import Actor, Context, Tenant, WriterUnavailable
+from tools.base import Actor, Context, Tenant, Tool, WriterUnavailable
 from tools.campaigns import add_contacts_to_campaign, create_campaign
 from tools.contacts import create_contact
 from tools.emails import MOST_DRAFTS, DraftSaved, draft_email, preview_email, search_emails
@@ -30,6 +31,9 @@ from tools.errors import (
     TooManyDrafts,
 )
 from tools.sending import cancel_campaign
+
+
+READ_OR_WRITE: tuple[Tool[Any, Any], ...] = (draft_email, preview_email)
 
 
 class Scripted:
@@ -129,6 +133,8 @@ async def test_without_a_model_there_is_a_decent_mail(fair: Context) -> None:
         ("less formal please", "", "We would like to tell you about Harvest Fair"),
         ("in German", "", "Beginn ist am Samstag, 5. Dezember 2026."),
         ("Schreibe eine herzliche Mail und erwähne die Verlosung", "", "Bitte beachten Sie: die Verlosung."),
+        ("erwähne, dass wir am 5. Dezember schließen", "", "Bitte beachten Sie, dass wir am 5. Dezember schließen."),
+        ("mention the raffle and that soup is free", "", "- the raffle\n- soup is free"),
         ("en français s'il vous plaît", "", "Cela commence le samedi 5 décembre 2026."),
         ("in Spanish", "", "Empieza el sábado 5 de diciembre de 2026."),
         ("say that we close at 6pm, keep it short", "", "Please note: we close at 6pm."),
@@ -314,7 +320,7 @@ async def test_the_note_of_one_is_not_told_to_the_others(fair: Context) -> None:
 
 async def test_an_unknown_campaign_names_the_nearest(ctx: Context) -> None:
     await create_campaign.call({"name": "Lamp Week"}, ctx)
-    for tool in (draft_email, preview_email):
+    for tool in READ_OR_WRITE:
         with pytest.raises(NoSuchCampaign, match="Did you mean 'Lamp Week'"):
             await tool.call({"campaign": "Lmap Week"}, ctx)
 
@@ -322,7 +328,7 @@ async def test_an_unknown_campaign_names_the_nearest(ctx: Context) -> None:
 async def test_another_tenants_campaign_is_unknown(fair: Context, new_tenant: Callable[..., Tenant]) -> None:
     drafted = await draft_email.call({"campaign": "Harvest Fair"}, fair)
     stranger = dataclasses.replace(fair, tenant=new_tenant("Other"))
-    for tool in (draft_email, preview_email):
+    for tool in READ_OR_WRITE:
         said = []
         for id in (drafted.campaign_id, uuid4()):
             with pytest.raises(NoSuchCampaign) as caught:
@@ -564,7 +570,7 @@ async def three(ctx: Context) -> Context:
     ("query", "campaign", "excerpt"),
     [
         ("wooden tables", "Oak Month", "table"),
-        ("wireless sets", "Radio Evening", "valve radios"),
+        ("people who mend a wireless or a radio", "Radio Evening", "valve radios"),
         ("CANE7", "Course Calendar", "CANE7"),
         ("courses for beginners", "Course Calendar", "courses"),
     ],
@@ -576,6 +582,32 @@ async def test_mails_are_found_by_meaning_and_by_words(three: Context, query: st
     assert "{{" not in found.text()
     assert "unsubscribe" not in found.text()
     assert "not sent" in found.text()
+
+
+async def test_a_sent_mail_comes_with_its_day_and_the_rates_of_people(three: Context) -> None:
+    found = (await search_emails.call({"query": "oak furniture"}, three)).mails[0]
+    assert (found.sent_at, found.open_rate, found.click_rate) == (None, None, None)
+    people = [uuid4() for _ in range(40)]
+    sent = NOW.replace(month=7, hour=8)  # summer time in London
+    async with three.database.transaction(three.tenant.id) as db:
+        for place, person in enumerate(people):
+            key = {"tenant": three.tenant.id, "campaign": found.campaign_id, "person": person, "at": sent}
+            await db.execute(
+                "INSERT INTO deliveries (tenant_id, campaign_id, contact_id, address, state, sent_at)"
+                " VALUES (%(tenant)s, %(campaign)s, %(person)s, 'x@example.org', 'sent', %(at)s)",
+                key,
+            )
+            kinds = [("open", "machine"), *([("open", "human")] * (place < 20)), *([("click", "human")] * (place < 4))]
+            for kind, class_ in kinds:
+                await db.execute(
+                    "INSERT INTO events (tenant_id, campaign_id, contact_id, kind, class, at)"
+                    " VALUES (%(tenant)s, %(campaign)s, %(person)s, %(kind)s, %(class)s, %(at)s)",
+                    key | {"kind": kind, "class": class_},
+                )
+    again = await search_emails.call({"query": "oak furniture"}, three)
+    mail = again.mails[0]
+    assert (mail.sent_at, mail.open_rate, mail.click_rate) == (sent, 0.5, 0.1)
+    assert "Sat 25 July 2026, 09:00 (Europe/London) | 50 % / 10 %" in again.text()
 
 
 async def test_what_nobody_wrote_about_is_said(three: Context) -> None:

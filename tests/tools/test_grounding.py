@@ -169,7 +169,7 @@ phrases = st.lists(words, max_size=14).map(" ".join) | st.text(max_size=80)
 SAY = ["", "mention that ", "say ", "about ", "please write a cheerful mail and mention ", "erwähne, dass ", "dis que "]
 
 
-@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     campaign=phrases.filter(lambda text: text.strip() != ""),
     description=st.none() | phrases,

@@ -37,7 +37,7 @@ SELECT contact_id, email, first_name, last_name, phone_number, description, stat
   FROM contacts
  WHERE tenant_id = %(tenant)s
    AND lower(concat_ws(' ', first_name, last_name)) = lower(%(name)s)
- ORDER BY created_at, contact_id
+ ORDER BY email
  LIMIT 6;
 
 -- name: like

@@ -66,7 +66,9 @@ def test_a_conversation(shop: Home, screen: Pty, model: ScriptedModel) -> None:
     assert "A person approved" in str(model.requests[-1])
 
     screen.wait_for(PROMPT)
-    screen.type("/hi" + TAB + ENTER)
+    screen.type("/hi" + TAB)
+    screen.wait_for("/history")
+    screen.type(ENTER)
     assert "add ada@example.org" in screen.wait_for("It is gone.")
     screen.wait_for(PROMPT)
     screen.type("/new" + ENTER)

@@ -50,7 +50,7 @@ def put_right(
             continue
         if not _is_empty(value):
             given[name] = value
-    _addresses_apart(tool, given)
+    _addresses_apart(tool, given, heard)
     if situation is not None:
         _campaigns_as_spelt(given, situation)
         _dates_as_read(given, messages, situation)
@@ -72,7 +72,7 @@ def _said(name: str, value: Any, heard: str) -> bool:
     return found * 2 >= len(words)
 
 
-def _addresses_apart(tool: str, given: dict[str, Any]) -> None:
+def _addresses_apart(tool: str, given: dict[str, Any], heard: str) -> None:
     """Addresses belong into `emails`, words into `query`: the tools that take people by both."""
     if "emails" not in TOOLS[tool].input.model_fields:
         return
@@ -83,6 +83,8 @@ def _addresses_apart(tool: str, given: dict[str, Any]) -> None:
     if "@" in query:
         addresses += [part for part in re.split(r"[\s,;]+", query) if "@" in part and part not in addresses]
         del given["query"]
+    elif query and not any(provenance.names(address, heard) for address in addresses):
+        addresses = []  # made up, beside the words that were said
     elif addresses:
         # By both would be everyone who matches and these; said was the addresses.
         given.pop("query", None)
@@ -123,8 +125,8 @@ def _dates_as_read(given: dict[str, Any], messages: Sequence[BaseMessage], situa
             given[name] = next(each for each in said if own == each or _same(own, each))
         elif len(now) == 1:
             given[name] = _written(now[0], name)
-        elif not spoken:
-            del given[name]
+        elif not spoken and not provenance.spoken_of(str(given[name]), provenance.by_people(messages)):
+            del given[name]  # what was said and can't be read ("soon") stays: the tool says how to write it
 
 
 def _found(text: str, situation: Situation, past: bool) -> list[When]:

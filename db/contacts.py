@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -63,10 +63,16 @@ class Filter:
 
 @dataclass(frozen=True)
 class Nearness:
-    """How near a contact must be: a cosine of `floor`, and `deviations` above the mean of all contacts."""
+    """How near a contact must be: all three of a score, a share of the best score, and deviations above the mean.
+
+    Tenants with fewer than thirty notes have a floor and a share of their own, and no deviations.
+    """
 
     floor: float
+    share: float
     deviations: float
+    few_floor: float
+    few_share: float
 
 
 async def add(
@@ -161,9 +167,8 @@ async def search(
             sql("contacts", "search"),
             {
                 "tenant": tenant, "query": query, "words": list(words), "lexemes": list(words.values()),
-                "phone": phone, "vector": vector, "model": model, "bonus": WORD_BONUS, "floor": nearness.floor,
-                "deviations": nearness.deviations, "offset": offset, "limit": limit,
-            } | which.parameters(),
+                "phone": phone, "vector": vector, "model": model, "bonus": WORD_BONUS, "offset": offset, "limit": limit,
+            } | asdict(nearness) | which.parameters(),
         )  # fmt: skip
         return await cursor.fetchall()
 

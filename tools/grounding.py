@@ -62,6 +62,10 @@ class Facts:
         return frozenset(found)
 
     @cached_property
+    def said_text(self) -> str:
+        return "\n".join(_tidy(text, numbered=True) for text in self.said).casefold()
+
+    @cached_property
     def said_words(self) -> frozenset[str]:
         return _stems(self.said)
 
@@ -75,7 +79,10 @@ def unknown_claims(text: str, facts: Facts) -> list[str]:
     """What `text` (subject, empty line, body; merge tags and Markdown allowed) claims and `facts` don't say."""
     tidy = _tidy(_without_tags(text))
     measurable, rest = _measurable(tidy)
-    unknown = [claim for claim in measurable if not any(_backed(meaning, facts) for meaning in claim.meanings)]
+    unknown = [
+        claim for claim in measurable
+        if not any(_backed(meaning, facts) for meaning in claim.meanings) and not _repeated(claim.text, facts)
+    ]  # fmt: skip
     unknown += _names(rest, tidy, facts.words)
     shown = dict.fromkeys(_shown(claim.text) for claim in sorted(unknown, key=lambda claim: claim.place))
     return [claim for claim in shown if claim][:MOST_CLAIMS]
@@ -280,7 +287,7 @@ def _patterns() -> list[tuple[re.Pattern[str], _Read]]:
          always("percent", Decimal(50))),
         (rf"\b{also}{day} *(?:of +|de +|d')?{month}{year}", i, dated),
         (rf"\b(?P<o>{_either(ordinals)}) +(?:of +)?{month}{year}", i, dated),
-        (rf"\b{month} +(?:the +)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:\d)(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
+        (rf"\b{month} +(?:the +)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.]\d)(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
         (rf"\b{month} +(?:the +)?(?P<o>{_either(ordinals)})\b(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
         (rf"\b(?P<w>{_either(short_days)})\b\.?(?=,? *{_TAKEN})", i,
          lambda f: {("weekday", short_days[f["w"].lower()])}),
@@ -402,6 +409,12 @@ def _backed(meaning: _Meaning, facts: Facts) -> bool:
             return meaning in known or (text.isalpha() and _stem(text) in facts.said_words)
         case _:
             return meaning in known
+
+
+def _repeated(text: str, facts: Facts) -> bool:
+    """Whether a fact has these very characters; a digit or two may stand anywhere and mean anything."""
+    text = text.casefold().strip(" .,;:")
+    return len(text) >= 3 and bool(re.search(rf"(?<!\w){re.escape(text)}(?!\w)", facts.said_text))
 
 
 # Names

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -89,7 +90,7 @@ async def test_an_approval_is_used_once(fair: Context) -> None:
         await approvals.decide(asked.short_id, approve=True, ctx=fair)
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "a recipient more": ("create_contact", {"email": "eve@example.org"}, "everyone"),
     "a recipient less": ("remove_contacts_from_campaign", {"campaign": "Harvest Fair", "emails": [ADA]}, None),
     "another address": ("update_contact", {"contact": ADA, "email": "ada@example.com"}, None),

@@ -32,7 +32,6 @@ from tools.errors import (
 )
 from tools.sending import cancel_campaign
 
-
 READ_OR_WRITE: tuple[Tool[Any, Any], ...] = (draft_email, preview_email)
 
 

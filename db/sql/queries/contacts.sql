@@ -78,8 +78,9 @@ SELECT count(*)
 -- name: search
 -- Meaning, plus a bonus for matched words that are rare among this tenant's contacts, plus one for an address, phone
 -- number or name that is there to the letter (DESIGN section 5: fusing ranks instead made every model worse).
--- Cosines have no absolute scale: "near" is what stands out from this tenant's own notes for this question, by some
--- standard deviations; a tenant with few notes has no such scale, so there a fixed floor serves alone.
+-- Cosines have no absolute scale: "near" is what stands out from this tenant's own notes for this question by some
+-- standard deviations, and reaches a share of the best score. Few notes have no deviation to speak of: there the share
+-- is larger.
 WITH words AS (
     SELECT word, asked::tsquery AS asked,
            1 - ln(1 + (SELECT count(*) FROM contacts WHERE tenant_id = %(tenant)s AND search @@ asked::tsquery))
@@ -98,15 +99,20 @@ compared AS (
       FROM contacts c
      WHERE c.tenant_id = %(tenant)s
 ),
+ranked AS (
+    SELECT c.*, coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
+      FROM compared c
+),
 scale AS (
     SELECT CASE WHEN count(meaning) >= 30
-                THEN greatest(%(floor)s, avg(meaning) + %(deviations)s * stddev_pop(meaning)) ELSE %(floor)s END AS least
-      FROM compared
+                THEN greatest(%(floor)s, %(share)s * max(score), avg(meaning) + %(deviations)s * stddev_pop(meaning))
+                ELSE greatest(%(few_floor)s, %(few_share)s * max(score)) END AS least
+      FROM ranked
 )
 SELECT contact_id, email, first_name, last_name, phone_number, description, status, tags, time_zone, created_at,
-       matched, coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
-  FROM compared c, scale
- WHERE coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END >= least
+       matched, score
+  FROM ranked c, scale
+ WHERE score >= least
    AND (%(status)s::text IS NULL OR c.status = %(status)s)
    AND (%(tags)s::text[] IS NULL OR c.tags @> %(tags)s::text[])
    AND (%(campaign)s::uuid IS NULL OR EXISTS (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,12 +75,17 @@ class Home:
         assert isinstance(code, int)
         return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the program with a pipe on each side."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """The program running, with a pipe on each side; killed at the end if it still runs."""
+        with subprocess.Popen(
             [PROGRAM, *arguments], env=self._environment(environment), cwd=self.path, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        ) as program:  # fmt: skip
+            try:
+                yield program
+            finally:
+                program.kill()
 
     def terminal(self, *arguments: str, columns: int = 100, **environment: str) -> Pty:
         """Start the program at a terminal."""

@@ -145,13 +145,13 @@ def test_from_a_pipe(shop: Home, model: ScriptedModel) -> None:
 
 
 def test_it_leaves_in_order_when_asked_to(shop: Home, model: ScriptedModel) -> None:
-    program = shop.start("chat")
-    assert program.stdout is not None
-    for line in program.stdout:
-        if "/help" in line:
-            break
-    program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=30)
+    with shop.started("chat") as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            if "/help" in line:
+                break
+        program.send_signal(signal.SIGTERM)
+        _, err = program.communicate(timeout=60)
     assert program.returncode == 128 + signal.SIGTERM
     assert err == ""
 

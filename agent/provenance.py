@@ -30,6 +30,11 @@ _EVERYBODY = (
     r"todo el mundo|tod[oa]s (?:(?:los|las|nuestr[oa]s|mis) )?(?:contactos|clientes|personas))"
 )
 _SWEEPING = re.compile(rf"(?<!\w){_EVERYBODY}(?!\w)")
+_NOBODY_IN_PARTICULAR = frozenset(
+    "all any each every everyone everybody anyone anybody contact contacts person people persons customer customers "
+    "subscriber subscribers client clients list database them they the our your whole entire records users "
+    "alle alles jeder kontakte kontakt leute kunden tous toutes todos todas contactos clientes".split()
+)
 # "to everyone in it", "to all contacts with the tag vip" are some, not all.
 _TO_EVERYBODY = re.compile(
     rf"(?<!\w)(?:to|an|à|a) (?!all of them){_EVERYBODY}(?!\w)"
@@ -175,9 +180,10 @@ def _erasures(messages: Sequence[BaseMessage], calls: Sequence[ToolCall]) -> int
 
 def _named(contact: str, text: str) -> bool:
     """Whether people named this contact: by the address, or by a part of the name."""
-    if names(contact, text):
+    if "@" in contact and names(contact, text):
         return True
-    parts = [] if "@" in contact else [part for part in re.findall(r"\w+", contact.lower()) if len(part) > 2]
+    words_of_it = [] if "@" in contact else re.findall(r"\w+", contact.lower())
+    parts = [word for word in words_of_it if len(word) > 2 and word not in _NOBODY_IN_PARTICULAR]
     words = set(re.findall(r"\w+", text))
     return any(fuzz.ratio(part, word) >= 75 for part in parts for word in words)
 

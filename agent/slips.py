@@ -51,6 +51,8 @@ def put_right(
         if not _is_empty(value):
             given[name] = value
     _addresses_apart(tool, given, heard)
+    if "contact" in given:
+        given.pop("per_contact", None)  # a mail for one, or one for each
     if situation is not None:
         _campaigns_as_spelt(given, situation)
         _dates_as_read(given, messages, situation)

@@ -221,6 +221,8 @@ async def run(chosen: argparse.Namespace) -> None:
     cases, situation, embedder = yaml.safe_load(CASES.read_text("utf-8")), world(), LocalEmbedder()
     name = None if chosen.planner else chosen.model
     model = choose(ModelChoice(name, chosen.base_url, os.environ.get("OPENAI_API_KEY", "none"), chosen.mode), embedder)
+    outcomes: list[Outcome] = []
+    traps: list[Outcome] = []
     with throw_away_server() as url:
         id = tenants.add(url, name="Harrow & Finch", time_zone=situation.time_zone, country=situation.country)
         assert id is not None
@@ -233,8 +235,6 @@ async def run(chosen: argparse.Namespace) -> None:
             stage = Stage(ctx, dataclasses.replace(model, confirm_writes=True))
             warm = await stage.play("hello")
             print(f"{model.label}: first answer (nothing cached) {warm.seconds:.1f} s", flush=True)
-            outcomes: list[Outcome] = []
-            traps: list[Outcome] = []
             for case in cases["requests"][:: chosen.every]:
                 outcomes.append(await stage.play(case["say"], case["call"], case.get("may", ())))
                 if chosen.show_failures and not outcomes[-1].all_right:
@@ -245,8 +245,8 @@ async def run(chosen: argparse.Namespace) -> None:
                 if chosen.show_failures and (traps[-1].wrong_writes or traps[-1].refused):
                     show(traps[-1])
                 sys.stdout.flush()
-            report(outcomes, traps)
         finally:
+            report(outcomes, traps)  # also of a run that was broken off
             await database.close()
 
 

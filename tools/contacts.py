@@ -344,5 +344,8 @@ async def note_vector(ctx: Context, tags: list[str], note: str | None) -> tuple[
 
 
 def embedded_text(tags: list[str], note: str | None) -> str:
-    """What of a contact is embedded: the note, then the tags. Names would only blur the meaning."""
-    return " ".join(part for part in (note or "", ", ".join(tags)) if part)
+    """What of a contact is embedded: the note, then the tags; nothing without a note.
+
+    Names would only blur the meaning, and the vector of a lone "newsletter" is near to every question.
+    """
+    return f"{note} {', '.join(tags)}".strip() if note else ""

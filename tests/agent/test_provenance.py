@@ -122,7 +122,7 @@ def test_a_small_model_may_not_pick_from_a_list_it_has_just_called_for() -> None
         "borra todos los contactos",
     ],
 )
-@pytest.mark.parametrize("contact", ["ada@example.org", "all contacts", "everybody"])
+@pytest.mark.parametrize("contact", ["ada@example.org", "all contacts", "everybody", "all", "*", "contacts"])
 def test_nobody_is_erased_when_everybody_is_meant(sentence: str, contact: str) -> None:
     shown = did("search_contacts", "| Ada | ada@example.org |")
     assert doubtful([HumanMessage(sentence), *shown], wants("delete_contact", contact=contact))

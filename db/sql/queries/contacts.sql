@@ -105,7 +105,7 @@ ranked AS (
 ),
 scale AS (
     SELECT CASE WHEN count(meaning) >= 30
-                THEN greatest(%(floor)s, %(share)s * max(score), avg(meaning) + %(deviations)s * stddev_pop(meaning))
+                THEN greatest(%(floor)s, %(share)s * max(meaning), avg(meaning) + %(deviations)s * stddev_pop(meaning))
                 ELSE greatest(%(few_floor)s, %(few_share)s * max(score)) END AS least
       FROM ranked
 )
@@ -130,14 +130,14 @@ SELECT tag, count(*) FROM contacts, unnest(tags) AS tag WHERE tenant_id = %(tena
 SELECT contact_id, tags, description
   FROM contacts
  WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
-   AND (coalesce(description, '') <> '' OR tags <> '{}')
+   AND coalesce(description, '') <> ''
    AND contact_id > %(after)s::uuid
  ORDER BY contact_id LIMIT %(limit)s;
 
 -- name: count_missing
 SELECT count(*) FROM contacts
  WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
-   AND (coalesce(description, '') <> '' OR tags <> '{}');
+   AND coalesce(description, '') <> '';
 
 -- name: merge
 -- An import's rows, one an address. What the file says wins over what was there; what it leaves empty stays; tags are

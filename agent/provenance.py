@@ -30,10 +30,10 @@ _EVERYBODY = (
     r"todo el mundo|tod[oa]s (?:(?:los|las|nuestr[oa]s|mis) )?(?:contactos|clientes|personas))"
 )
 _SWEEPING = re.compile(rf"(?<!\w){_EVERYBODY}(?!\w)")
-_NOBODY_IN_PARTICULAR = frozenset(
-    "all any each every everyone everybody anyone anybody contact contacts person people persons customer customers "
-    "subscriber subscribers client clients list database them they the our your whole entire records users "
-    "alle alles jeder kontakte kontakt leute kunden tous toutes todos todas contactos clientes".split()
+_NOBODY_IN_PARTICULAR = re.compile(
+    r"all|any|each|every|everyone|everybody|anyone|anybody|contacts?|persons?|people|customers?|subscribers?|clients?|"
+    r"list|database|them|they|him|her|the|our|your|whole|entire|records|users|"
+    r"alles?|jeder|kontakte?|leute|kunden|tous|toutes|todos|todas|contactos|clientes"
 )
 # "to everyone in it", "to all contacts with the tag vip" are some, not all.
 _TO_EVERYBODY = re.compile(
@@ -64,6 +64,8 @@ def doubt(
 
     `strict` is for small models: they may not pick a campaign from a list they have just called for.
     """
+    if everybody := _about_everybody(call, messages, calls):
+        return everybody
     arguments, heard = call["args"], said(messages)
     for address in _addresses(arguments):
         if not names(address, heard):
@@ -86,7 +88,14 @@ def doubt(
                 f"Nobody spoke of the campaign {campaign}. Ask the person which campaign they mean.",
                 "Which campaign do you mean?",
             )
-    return _about_everybody(call, messages, calls)
+    contact = arguments.get("contact")
+    if isinstance(contact, str) and contact and (strict or call["name"] == "delete_contact"):
+        if not _named(contact, heard):
+            return Doubt(
+                f"Nobody spoke of the contact {contact}. Ask the person whom they mean.",
+                "Whom do you mean? Say it with the e-mail address or the full name.",
+            )
+    return None
 
 
 def said(messages: Sequence[BaseMessage]) -> str:
@@ -144,8 +153,7 @@ def _about_everybody(call: ToolCall, messages: Sequence[BaseMessage], calls: Seq
     sentence = " ".join(last.lower().split())
     if call["name"] == "delete_contact":
         contact = str(call["args"].get("contact", ""))
-        named = not _SWEEPING.fullmatch(contact.lower()) and _named(contact, by_people(messages))
-        if not named and (_SWEEPING.search(sentence) or _erasures(messages, calls) > 1):
+        if not _named(contact, by_people(messages)) and (_SWEEPING.search(sentence) or _erasures(messages, calls) > 1):
             return Doubt(
                 "Contacts are erased one at a time, and only those whom the person names. Say so; erase nobody now.",
                 "I erase contacts one at a time, and only those you name. Whom do you mean, by e-mail address?",
@@ -180,10 +188,10 @@ def _erasures(messages: Sequence[BaseMessage], calls: Sequence[ToolCall]) -> int
 
 def _named(contact: str, text: str) -> bool:
     """Whether people named this contact: by the address, or by a part of the name."""
-    if "@" in contact and names(contact, text):
-        return True
-    words_of_it = [] if "@" in contact else re.findall(r"\w+", contact.lower())
-    parts = [word for word in words_of_it if len(word) > 2 and word not in _NOBODY_IN_PARTICULAR]
+    if "@" in contact:
+        return names(contact, text)
+    words_of_it = re.findall(r"\w+", contact.lower())
+    parts = [word for word in words_of_it if len(word) > 2 and not _NOBODY_IN_PARTICULAR.fullmatch(word)]
     words = set(re.findall(r"\w+", text))
     return any(fuzz.ratio(part, word) >= 75 for part in parts for word in words)
 

@@ -17,7 +17,7 @@ from tools.errors import SearchUnavailable
 # A search shows whom it may be; an audience gets mail, so it takes only who stands out more. Chosen on the sample's
 # judged contacts (docs/decisions/0005).
 SEARCHED = Nearness(floor=0.12, share=0.3, deviations=1.5, few_floor=0.15, few_share=0.4)
-ADDRESSED = Nearness(floor=0.15, share=0.55, deviations=2.0, few_floor=0.2, few_share=0.6)
+ADDRESSED = Nearness(floor=0.15, share=0.65, deviations=2.0, few_floor=0.2, few_share=0.65)
 
 EVERYBODY = frozenset({
     "*", "all", "everyone", "everybody", "all contacts", "all my contacts", "all our contacts", "every contact",

@@ -128,6 +128,19 @@ def test_nobody_is_erased_when_everybody_is_meant(sentence: str, contact: str) -
     assert doubtful([HumanMessage(sentence), *shown], wants("delete_contact", contact=contact))
 
 
+@pytest.mark.parametrize("contact", ["Hugo Lamm", "him", "019a2b3c-0000-7000-8000-000000000000"])
+def test_nobody_is_erased_whom_nobody_spoke_of(contact: str) -> None:
+    assert str(doubtful("delete him", wants("delete_contact", contact=contact))).startswith(
+        "Nobody spoke of the contact"
+    )
+
+
+def test_a_small_model_changes_nobody_whom_nobody_spoke_of() -> None:
+    write = wants("update_contact", contact="Hugo Lamm", tags=["vip"])
+    assert doubtful("make her a vip", write, strict=True)
+    assert not doubtful("make Hugo a vip", write, strict=True)
+
+
 def test_several_are_not_erased_unless_each_is_named() -> None:
     shown = did("search_contacts", "| Ada | ada@example.org |\n| Bo | bo@example.org |", query="clocks")
     both = (wants("delete_contact", contact="ada@example.org"), wants("delete_contact", contact="bo@example.org"))

@@ -25,8 +25,8 @@ README = Path(__file__).parent.parent / "README.md"
 
 REQUESTS = [
     "find 4 people who care about old clocks",
-    "Add Ada Lovelace (ada@example.org), she collects punched cards",
     "create Harvest Fair about 10% off oak furniture, add everyone who restores things and draft a cheerful e-mail",
+    "Add Ada Lovelace (ada@example.org), she collects punched cards",
     "how did Lamp Week do?",
     "send it next Monday at 9am",
     "send Harvest Fair next Monday at 9am",

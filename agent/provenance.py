@@ -89,12 +89,12 @@ def doubt(
                 "Which campaign do you mean?",
             )
     contact = arguments.get("contact")
-    if isinstance(contact, str) and contact and (strict or call["name"] == "delete_contact"):
-        if not _named(contact, heard):
-            return Doubt(
-                f"Nobody spoke of the contact {contact}. Ask the person whom they mean.",
-                "Whom do you mean? Say it with the e-mail address or the full name.",
-            )
+    doubted = strict or call["name"] == "delete_contact"
+    if doubted and isinstance(contact, str) and contact and not _named(contact, heard):
+        return Doubt(
+            f"Nobody spoke of the contact {contact}. Ask the person whom they mean.",
+            "Whom do you mean? Say it with the e-mail address or the full name.",
+        )
     return None
 
 

@@ -29,11 +29,11 @@ from tools.base import Context
 log = logging.getLogger(__name__)
 
 # A program that dies leaves its conversation to others after so many seconds; a living one renews in time.
-LEASE = 20.0
-RENEWAL = 5.0
+LEASE = 12.0
+RENEWAL = 3.0
 
-# How long a second window waits for the first one's turn to end.
-PATIENCE = 10.0
+# How long a second window waits for the first one's turn to end: longer than a dead program holds it.
+PATIENCE = 15.0
 
 # A sentence longer than this is no sentence; a list belongs into a file.
 LONGEST_SENTENCE = 20_000

@@ -22,7 +22,11 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI
 
 from agent import provenance, slips
+from agent.planner import Situation
 from agent.toolbox import TOOLS, as_functions
+
+# The situation names at most so many campaigns: beyond that an unknown name may be one it left out.
+MOST_KNOWN = 100
 
 
 class SchemaModel(BaseChatModel):
@@ -41,7 +45,7 @@ class SchemaModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(self.endpoint.invoke(_plain(messages), response_format=RESPONSE), messages)
+        return _result(self.endpoint.invoke(_plain(messages), response_format=_format(messages)), messages)
 
     async def _agenerate(
         self,
@@ -50,17 +54,17 @@ class SchemaModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self.endpoint.ainvoke(_plain(messages), response_format=RESPONSE), messages)
+        return _result(await self.endpoint.ainvoke(_plain(messages), response_format=_format(messages)), messages)
 
 
-def _schema() -> dict[str, Any]:
-    """Either a reply, or one to eight calls, each with the arguments of its tool."""
+def _schema(without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Either a reply, or one to eight calls, each with the arguments of its tool (`without` some of them)."""
     calls = [
         {
             "type": "object",
             "properties": {
                 "tool": {"const": function["function"]["name"]},
-                "args": function["function"]["parameters"],
+                "args": _less(function["function"]["parameters"], without),
             },
             "required": ["tool", "args"],
             "additionalProperties": False,
@@ -85,7 +89,23 @@ def _schema() -> dict[str, Any]:
     }
 
 
-RESPONSE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": _schema()}}
+def _less(parameters: dict[str, Any], without: frozenset[str]) -> dict[str, Any]:
+    return {**parameters, "properties": {k: v for k, v in parameters["properties"].items() if k not in without}}
+
+
+def _response(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+
+
+RESPONSE = _response(_schema())
+
+# Where nobody has said an address there is no argument for a list of them: offered one, a small model fills it.
+RESPONSE_WITHOUT_ADDRESSES = _response(_schema(frozenset({"emails"})))
+
+
+def _format(messages: list[BaseMessage]) -> dict[str, Any]:
+    said = any("@" in message.text for message in messages if isinstance(message, HumanMessage | ToolMessage))
+    return RESPONSE if said else RESPONSE_WITHOUT_ADDRESSES
 
 
 def _plain(messages: list[BaseMessage]) -> list[BaseMessage]:
@@ -146,6 +166,36 @@ def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
     for call in calls:
         if call["name"] in TOOLS and TOOLS[call["name"]].effect != "read":
             doubt = provenance.doubt(call, spoken, calls, strict=True)
-            if doubt is not None:
-                return AIMessage(doubt.question, usage_metadata=answer.usage_metadata)
+            question = (
+                doubt.question if doubt else _unknown(call, [*spoken, AIMessage("", tool_calls=calls)], situation)
+            )
+            if question:
+                return AIMessage(question, usage_metadata=answer.usage_metadata)
     return answer.model_copy(update={"tool_calls": calls})
+
+
+def _unknown(call: ToolCall, messages: list[BaseMessage], situation: Situation | None) -> str | None:
+    """A question if the campaign of this write does not exist ("my contacts"); None where not all are known."""
+    campaign = str(call["args"].get("campaign", ""))
+    if situation is None or len(situation.campaigns) >= MOST_KNOWN or not campaign or _is_id(campaign):
+        return None
+    made = [
+        str(each["args"].get("name", ""))
+        for message in messages
+        if isinstance(message, AIMessage)
+        for each in message.tool_calls
+        if each["name"] in ("create_campaign", "update_campaign")
+    ]
+    known = [each.name for each in situation.campaigns]
+    if campaign.casefold() in {name.casefold() for name in known + made}:
+        return None
+    there = f" There are: {', '.join(known[:10])}." if known else " There is none yet."
+    return f"I know no campaign called {campaign}. Which one do you mean?{there}"
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

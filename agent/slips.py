@@ -18,6 +18,7 @@ from agent import provenance
 from agent.planner import Situation, dates
 from agent.planner.dates import When
 from agent.toolbox import TOOLS
+from tools.fields import STATUSES
 
 _DAYS = ("start_date", "since")
 _TIMES = ("send_at",)
@@ -26,6 +27,21 @@ _TIMES = ("send_at",)
 _WORDS = ("description", "instructions", "tone", "audience", "goal", "query", "first_name", "last_name", "tags")
 
 _FILLERS = {"null", "none", "unknown", "n/a", "string", "...", "-", "undefined", "not specified", "not given"}
+
+_STATUSES = {
+    "list_campaigns": ("draft", "scheduled", "sending", "sent", "completed", "paused", "cancelled", "failed"),
+    "search_contacts": STATUSES,
+}
+
+# A request for a list that names nothing to choose by.
+_ALL_OF_THEM = re.compile(
+    r"(?:(?:list|show|see|give|display|what|which|all|every|the|our|my|me|us|of|an?|do|we|have|are|there|please|"
+    r"overview|campaigns?|contacts?)\b\W*)+",
+    re.IGNORECASE,
+)
+
+# People in words, where a description was expected.
+_PEOPLE = re.compile(r"(?:everyone|everybody|all|people|those|anyone) (?:who|that|with|interested)\b", re.IGNORECASE)
 
 _COUNTS = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|dozen|twenty|thirty|fifty|hundred|"
@@ -51,12 +67,19 @@ def put_right(
         if not _is_empty(value):
             given[name] = value
     _addresses_apart(tool, given, heard)
+    _what_it_is_about(tool, given)
+    _statuses_apart(tool, given, _latest(messages))
     if "contact" in given:
         given.pop("per_contact", None)  # a mail for one, or one for each
     if situation is not None:
         _campaigns_as_spelt(given, situation)
-        _dates_as_read(given, messages, situation)
+        _old_name_and_new(tool, given, messages, situation)
+        _dates_as_read(tool, given, messages, situation)
     return given
+
+
+def _latest(messages: Sequence[BaseMessage]) -> str:
+    return next((message.text for message in reversed(messages) if isinstance(message, HumanMessage)), "")
 
 
 def _is_empty(value: Any) -> bool:
@@ -71,7 +94,7 @@ def _said(name: str, value: Any, heard: str) -> bool:
         return True
     words = [word for word in re.findall(r"\w+", value.lower()) if len(word) > 2] or [value.lower()]
     found = sum(word in heard or (len(word) > 4 and fuzz.partial_ratio(word, heard) >= 80) for word in words)
-    return found * 2 >= len(words)
+    return found * 2 > len(words)
 
 
 def _addresses_apart(tool: str, given: dict[str, Any], heard: str) -> None:
@@ -96,6 +119,32 @@ def _addresses_apart(tool: str, given: dict[str, Any], heard: str) -> None:
         given["emails"] = addresses
 
 
+def _what_it_is_about(tool: str, given: dict[str, Any]) -> None:
+    """A description says more than the name, and the audience of a new campaign is people, not its offer."""
+    description, audience = (str(given.get(name, "")).lower() for name in ("description", "audience"))
+    if tool != "create_campaign" or not description:
+        return
+    if _PEOPLE.match(description) and not audience:
+        given["audience"] = given.pop("description")
+    elif description == str(given.get("name", "")).lower():
+        del given["description"]
+    elif audience and audience in description and not _PEOPLE.match(audience):
+        del given["audience"]
+
+
+def _statuses_apart(tool: str, given: dict[str, Any], sentence: str) -> None:
+    """ "Draft" is a status of campaigns and no word to search for; "list our campaigns" asks for none."""
+    known = _STATUSES.get(tool, ())
+    if str(given.get("status", "")).lower() in ("all", "any") or _ALL_OF_THEM.fullmatch(sentence):
+        given.pop("status", None)
+    words = re.sub(r"\b(?:campaigns?|contacts?|people|all|the)\b", "", str(given.get("query", "")).lower()).split()
+    if len(words) == 1 and "status" not in given:
+        status = next((each for each in known if words[0] in (each, f"{each}s")), None)
+        if status:
+            given["status"] = status
+            del given["query"]
+
+
 def _campaigns_as_spelt(given: dict[str, Any], situation: Situation) -> None:
     known = [campaign.name for campaign in situation.campaigns]
     for name in ("campaign", "campaigns"):
@@ -106,21 +155,33 @@ def _campaigns_as_spelt(given: dict[str, Any], situation: Situation) -> None:
             given[name] = _spelt(value, known)
 
 
+def _old_name_and_new(tool: str, given: dict[str, Any], messages: Sequence[BaseMessage], situation: Situation) -> None:
+    """Renaming: the new name twice, where the sentence has one campaign that there is."""
+    if tool != "update_campaign" or given.get("campaign") != given.get("name"):
+        return
+    latest = _latest(messages).lower()
+    spoken = [each.name for each in situation.campaigns if provenance.names(each.name, latest)]
+    if len(spoken) == 1:
+        given["campaign"] = spoken[0]
+
+
 def _spelt(name: str, known: list[str]) -> str:
     bare = re.sub(r"^(?:the )?(?:campaign )?|\s+campaign$", "", name.strip(), flags=re.IGNORECASE)
     near = process.extractOne(bare.lower(), [each.lower() for each in known], scorer=fuzz.ratio, score_cutoff=85)
     return known[near[2]] if near else name
 
 
-def _dates_as_read(given: dict[str, Any], messages: Sequence[BaseMessage], situation: Situation) -> None:
+def _dates_as_read(tool: str, given: dict[str, Any], messages: Sequence[BaseMessage], situation: Situation) -> None:
     """The model writes the words; the program reads them. A date that nobody said is left out, or was the one said."""
+    description = str(given.get("description", ""))
+    if tool in ("create_campaign", "update_campaign") and _is_date(description, situation):
+        given.setdefault("start_date", given.pop("description"))
     for name in (*_DAYS, *_TIMES):
         if name not in given:
             continue
         past = name == "since"
         spoken = _found(provenance.by_people(messages), situation, past)
-        latest = next((m.text for m in reversed(messages) if isinstance(m, HumanMessage)), "")
-        now = _found(latest, situation, past)
+        now = _found(_latest(messages), situation, past)
         own = _iso(str(given[name])) or _only(_found(str(given[name]), situation, past), name)
         said = {_written(when, name) for when in spoken}
         if own is not None and (own in said or any(_same(own, each) for each in said)):
@@ -135,6 +196,10 @@ def _found(text: str, situation: Situation, past: bool) -> list[When]:
     for campaign in situation.campaigns:  # "Black Friday" is a day and a name
         text = re.sub(re.escape(campaign.name), "…", text, flags=re.IGNORECASE)
     return dates.find(text, situation.now, situation.time_zone, country=situation.country, past=past)
+
+
+def _is_date(text: str, situation: Situation) -> bool:
+    return any(when.start == 0 and when.end == len(text) for when in _found(text, situation, past=False))
 
 
 def _only(found: list[When], name: str) -> str | None:

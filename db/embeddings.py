@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
-
 if TYPE_CHECKING:
+    import httpx
     import numpy
     from numpy.typing import NDArray
 from pgvector import HalfVector
@@ -77,8 +76,11 @@ class RemoteEmbedder:
     """An OpenAI-compatible `POST {base_url}/embeddings` (OpenAI's API reference, "Create embeddings")."""
 
     def __init__(self, base_url: str, api_key: str, model: str, *, timeout: float = 30.0) -> None:
+        # Slow to import, and most programs embed locally.
+        import httpx
+
         self.name = model
-        self._client = httpx.AsyncClient(
+        self._client: httpx.AsyncClient = httpx.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=timeout,
@@ -95,6 +97,8 @@ class RemoteEmbedder:
         await self._client.aclose()
 
     async def _ask(self, batch: list[str], attempts: int = 3) -> list[list[float]]:
+        import httpx
+
         for attempt in range(attempts):
             try:
                 answer = await self._client.post("embeddings", json={"model": self.name, "input": batch})

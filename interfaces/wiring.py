@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from agent.choice import ModelChoice
 from db import tenants
 from db.embedded import EmbeddedError, EmbeddedServer
 from db.embeddings import Embedder, LocalEmbedder, RemoteEmbedder
@@ -60,11 +61,24 @@ class Program:
 
     @cached_property
     def writer(self) -> Writer | None:
-        if self.settings.model is None:
-            return None
+        return None if self.settings.model is None else _WriterWhenNeeded(self.settings.model_choice())
+
+
+class _WriterWhenNeeded:
+    """The language model for drafts, connected at its first use: importing it takes a second."""
+
+    def __init__(self, choice: ModelChoice) -> None:
+        self.name = choice.name or ""
+        self._choice = choice
+
+    async def write(self, system: str, request: str) -> str:
+        return await self._writer.write(system, request)
+
+    @cached_property
+    def _writer(self) -> Writer:
         from agent.models import ModelWriter
 
-        return ModelWriter(self.settings.model_choice())
+        return ModelWriter(self._choice)
 
 
 @asynccontextmanager

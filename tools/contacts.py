@@ -149,12 +149,12 @@ class UpdateContact(Arguments):
     last_name: Name | None = None
     phone_number: Phone | None = None
     description: Note | None = None
-    tags: Annotated[Tags, Field(description="Replaces all tags of the contact.")] | None = None
+    tags: Annotated[Tags, Field(description="Tags to add; one with a minus before it is taken away.")] | None = None
 
 
 @tool(effect="write")
 async def update_contact(args: UpdateContact, ctx: Context) -> ContactSaved:
-    """Change fields of one contact; what is not given stays. An empty text clears a field; tags replace all tags."""
+    """Change fields of one contact; what is not given stays. An empty text clears a field; tags are added."""
     given = args.model_dump(exclude={"contact"}, exclude_none=True)
     if not given:
         raise NothingToChange(fields=", ".join(name for name in UpdateContact.model_fields if name != "contact"))
@@ -163,19 +163,23 @@ async def update_contact(args: UpdateContact, ctx: Context) -> ContactSaved:
         given["email"], hint = checked_email(given["email"])
     if "phone_number" in given:
         given["phone_number"] = checked_phone(given["phone_number"], ctx.tenant.country)
-    if "tags" in given:
-        given["tags"] = tidy_tags(given["tags"])
+    said = tidy_tags(given.pop("tags", []))
     given = {name: (value if value != "" else None) for name, value in given.items()}
     async with ctx.transaction() as db:
         old = await find_contact(db, ctx, args.contact)
         ctx.about(old.contact_id)
-        new = replace(old, **given)
+        # Added and taken away, never replaced: "tag her as a VIP" must not cost the other tags.
+        kept = [tag for tag in old.tags if f"-{tag}" not in said]
+        tags = tidy_tags([*kept, *(tag for tag in said if not tag.startswith("-"))])
+        new = replace(old, **given, tags=tags)
         vector, model = await note_vector(ctx, new.tags, new.description)
         try:
             await contacts.update(db, ctx.tenant.id, new, vector=vector, model=model, at=ctx.now())
         except psycopg.errors.UniqueViolation:
             raise ContactExists(email=new.email, whose="") from None
-    return ContactSaved(contact=Contact.of(new), created=False, changed=list(given), hint=hint)
+    return ContactSaved(
+        contact=Contact.of(new), created=False, changed=[*given, *(["tags"] if said else [])], hint=hint
+    )
 
 
 class DeleteContact(Arguments):

@@ -322,7 +322,12 @@ def _proposal(calls: list[ProposedCall]) -> RenderableType:
 
 def _unsaid(call: ProposedCall) -> list[tuple[str, str]]:
     """The values of a call that its sentence does not already say."""
-    values = [(name, _whole(value)) for name, value in call.arguments.items() if value is not None]
+    # A list stands in the line as its entries.
+    values = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else _whole(value))
+        for name, value in call.arguments.items()
+        if value is not None
+    ]
     return [(name, value) for name, value in values if value not in call.text]
 
 

@@ -115,6 +115,41 @@ def test_a_date_that_nobody_said_is_left_out() -> None:
     }
 
 
+def test_a_description_that_is_a_date_is_the_start() -> None:
+    given = meant(
+        "set up Book Fair for 12 January 2027", "create_campaign",
+        name="Book Fair", description="12 January 2027", audience="book buyers",
+    )  # fmt: skip
+    assert given == {"name": "Book Fair", "start_date": "2027-01-12"}
+
+
+def test_a_status_is_no_word_to_search_for() -> None:
+    assert meant("which are drafts?", "list_campaigns", query="drafts") == {"status": "draft"}
+    assert meant("show all campaigns", "list_campaigns", status="all") == {}
+    assert meant("List our campaigns, please", "list_campaigns", status="draft") == {}
+    assert meant("the unsubscribed contacts", "search_contacts", query="unsubscribed contacts") == {
+        "status": "unsubscribed"
+    }
+
+
+def test_an_audience_is_people_and_no_offer() -> None:
+    sale = meant("Carpet Sale, 15% off all rugs", "create_campaign", name="Carpet Sale", description="15% off all rugs",
+                 audience="all rugs")  # fmt: skip
+    assert sale == {"name": "Carpet Sale", "description": "15% off all rugs"}
+    night = meant("Clay Night for everyone who likes clay", "create_campaign", name="Clay Night",
+                  description="everyone who likes clay", audience="clay enthusiasts")  # fmt: skip
+    assert night == {"name": "Clay Night", "audience": "everyone who likes clay"}
+
+
+async def test_without_an_address_said_there_is_no_list_of_addresses(model: ScriptedModel, ctx: Context) -> None:
+    talk = await talk_with(model, ctx, mode="json-schema")
+    model.always(lambda body: Answer(text=json.dumps({"reply": "Yes."})))
+    await talk.say("add the clock people to Lamp Week")
+    assert '"emails"' not in json.dumps(model.requests[0]["response_format"])
+    await talk.say("and ada@example.org")
+    assert '"emails"' in json.dumps(model.requests[1]["response_format"])
+
+
 def test_words_that_are_no_date_are_left_to_the_tool_to_refuse() -> None:
     assert meant("send Lamp Week soon", "send_campaign", campaign="Lamp Week", send_at="soon")["send_at"] == "soon"
 
@@ -122,6 +157,11 @@ def test_words_that_are_no_date_are_left_to_the_tool_to_refuse() -> None:
 def test_campaigns_are_spelt_as_they_are_spelt() -> None:
     assert meant("cancel lmap week", "cancel_campaign", campaign="the lmap week campaign") == {"campaign": "Lamp Week"}
     assert meant("cancel Oak Days", "cancel_campaign", campaign="Oak Days") == {"campaign": "Oak Days"}
+
+
+def test_a_rename_has_the_old_name_and_the_new() -> None:
+    given = meant("give Lamp Week the name Lamp Days", "update_campaign", campaign="Lamp Days", name="Lamp Days")
+    assert given == {"campaign": "Lamp Week", "name": "Lamp Days"}
 
 
 def test_addresses_and_words_go_where_they_belong() -> None:
@@ -155,6 +195,33 @@ async def test_a_doubtful_write_becomes_a_question(
     assert question in talk.text
     assert talk.started == []
     assert len(model.requests) == 1
+
+
+async def test_a_campaign_that_does_not_exist_becomes_a_question(model: ScriptedModel, ctx: Context) -> None:
+    await BY_NAME["create_campaign"].call({"name": "Lamp Week"}, ctx)
+    talk = await talk_with(model, ctx, mode="json-schema")
+    wrong = {"campaign": "my contacts", "emails": ["ada@example.org"]}
+    model.script(answer(("add_contacts_to_campaign", wrong)))
+    await talk.say("add ada@example.org to my contacts")
+    assert talk.text == "I know no campaign called my contacts. Which one do you mean? There are: Lamp Week."
+
+
+async def test_a_new_name_is_no_campaign_yet(model: ScriptedModel, ctx: Context) -> None:
+    talk = await talk_with(model, ctx, mode="json-schema")
+    model.script(answer(("update_campaign", {"campaign": "Lamp Days", "name": "Lamp Days"})))
+    await talk.say("call it Lamp Days")
+    assert talk.text.startswith("I know no campaign called Lamp Days")
+
+
+async def test_a_campaign_of_an_earlier_step_exists(model: ScriptedModel, ctx: Context) -> None:
+    talk = await talk_with(model, ctx, mode="json-schema")
+    model.script(
+        answer(("create_campaign", {"name": "Oak Days"})),
+        answer(("draft_email", {"campaign": "Oak Days"})),
+        json.dumps({"reply": "Drafted."}),
+    )
+    await talk.say("create Oak Days and draft it")
+    assert [tool for tool, _ in talk.started] == ["create_campaign", "draft_email"]
 
 
 async def test_the_same_call_twice_is_done_once(model: ScriptedModel, ctx: Context) -> None:

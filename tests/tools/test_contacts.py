@@ -74,6 +74,13 @@ async def test_only_what_is_given_changes_and_an_empty_text_clears(ctx: Context)
     assert (row.first_name, row.last_name, row.description, row.tags) == ("Ada", "Lovelace", None, ["vip"])
 
 
+async def test_tags_are_added_and_taken_away_but_never_replaced(ctx: Context) -> None:
+    await add(ctx, tags=["vip", "trade"])
+    changed = await BY_NAME["update_contact"].call({"contact": ADA, "tags": ["Leeds", "-trade"]}, ctx)
+    assert changed.contact.tags == ["vip", "leeds"]
+    assert changed.changed == ["tags"]
+
+
 async def test_a_change_of_nothing_and_a_taken_address_are_refused(ctx: Context) -> None:
     await add(ctx)
     await add(ctx, "grace@example.net")

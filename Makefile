@@ -41,7 +41,7 @@ lint: $(STAMP)
 
 # pytest last: its summary is the end of the output.
 test: lint
-	$(RUN)pytest
+	$(RUN)pytest -n 2 --dist loadfile
 
 bench: $(STAMP)
 	@for script in $(if $(ONLY),$(ONLY),$$(grep -l '__main__' bench/*.py | xargs -n1 basename | sed 's/\.py$$//')); do \

@@ -166,9 +166,8 @@ def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
     for call in calls:
         if call["name"] in TOOLS and TOOLS[call["name"]].effect != "read":
             doubt = provenance.doubt(call, spoken, calls, strict=True)
-            question = (
-                doubt.question if doubt else _unknown(call, [*spoken, AIMessage("", tool_calls=calls)], situation)
-            )
+            others = AIMessage("", tool_calls=[other for other in calls if other is not call])
+            question = doubt.question if doubt else _unknown(call, [*spoken, others], situation)
             if question:
                 return AIMessage(question, usage_metadata=answer.usage_metadata)
     return answer.model_copy(update={"tool_calls": calls})

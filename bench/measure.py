@@ -36,10 +36,12 @@ async def interleaved(contestants: list[Contestant], rounds: int) -> dict[str, f
 @contextmanager
 def throw_away_server() -> Iterator[str]:
     """The URL of a migrated, empty database on an embedded server of its own."""
-    with tempfile.TemporaryDirectory(prefix="sc-bench-", ignore_cleanup_errors=True) as folder:
-        with EmbeddedServer(Path(folder) / "postgres") as server:
-            migrate(server.url())
-            yield server.url()
+    with (
+        tempfile.TemporaryDirectory(prefix="sc-bench-", ignore_cleanup_errors=True) as folder,
+        EmbeddedServer(Path(folder) / "postgres") as server,
+    ):
+        migrate(server.url())
+        yield server.url()
 
 
 def line(name: str, seconds: float, steps: int, note: str = "") -> str:

@@ -24,7 +24,9 @@ _HEADER = re.compile(r"\b(e-?mail|mail|email address|correo|adresse)\b", re.I)
 @cache
 def data(name: str) -> Any:
     """A data file of this folder."""
-    return yaml.safe_load(resources.files(__package__).joinpath(name).read_text("utf-8"))
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    # libyaml's loader, where the wheel brings it, is ten times as fast at every start.
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 @cache

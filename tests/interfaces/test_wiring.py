@@ -36,14 +36,16 @@ def theirs() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with TemporaryDirectory(prefix="sc-theirs-", ignore_cleanup_errors=True) as name:
-        with EmbeddedServer(Path(name) / "postgres", port=port) as server:
-            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-                connection.execute("CREATE ROLE shop LOGIN CREATEROLE PASSWORD 'secret'")
-                connection.execute("CREATE DATABASE shop OWNER shop")
-            with psycopg.connect(server.url("shop"), autocommit=True) as connection:
-                connection.execute("CREATE EXTENSION vector")
-            yield f"postgresql://shop:secret@127.0.0.1:{port}/shop"
+    with (
+        TemporaryDirectory(prefix="sc-theirs-", ignore_cleanup_errors=True) as name,
+        EmbeddedServer(Path(name) / "postgres", port=port) as server,
+    ):
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE ROLE shop LOGIN CREATEROLE PASSWORD 'secret'")
+            connection.execute("CREATE DATABASE shop OWNER shop")
+        with psycopg.connect(server.url("shop"), autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION vector")
+        yield f"postgresql://shop:secret@127.0.0.1:{port}/shop"
 
 
 async def add_ada(settings: Settings) -> list[str]:

@@ -43,6 +43,13 @@ _TO_EVERYBODY = re.compile(
 )
 
 
+# Words for sending, in the planner's languages: a post or a print is no send.
+_SENDING = re.compile(
+    r"(?<!\w)(?:send|sent|mail|e-mail|schedul|go out|goes out|going out|launch|deliver|dispatch|ship|blast|release|"
+    r"schick|verschick|send|versend|raus|abschick|plane|envo|expédi|lance|programm|manda|mánda|envi|enví|lanza)"
+)
+
+
 @dataclass(frozen=True)
 class Doubt:
     """What nobody said: as a refusal that the model reads, and as a question to the person."""
@@ -62,7 +69,8 @@ def doubt(
 ) -> Doubt | None:
     """What is doubtful about a write: the first of its values that nobody said, or that it is about everybody.
 
-    `strict` is for small models: they may not pick a campaign from a list they have just called for.
+    `strict` is for small models: they may not pick a campaign from a list they have just called for, nor name a new
+    one or a contact as nobody did.
     """
     if everybody := _about_everybody(call, messages, calls):
         return everybody
@@ -88,6 +96,17 @@ def doubt(
                 f"Nobody spoke of the campaign {campaign}. Ask the person which campaign they mean.",
                 "Which campaign do you mean?",
             )
+    name = arguments.get("name")
+    if strict and call["name"] == "create_campaign" and isinstance(name, str) and not names(name, heard):
+        return Doubt(
+            f"Nobody said the name {name}. Ask what the campaign shall be called.",
+            "I would create a campaign. If that is what you want, what shall it be called?",
+        )
+    if strict and call["name"] == "send_campaign" and not _SENDING.search(by_people(messages)):
+        return Doubt(
+            "Nobody asked to send it. Say what you can do instead.",
+            f"I can't do that; I can only mail it. For that, say: send {campaign}.",
+        )
     contact = arguments.get("contact")
     doubted = strict or call["name"] == "delete_contact"
     if doubted and isinstance(contact, str) and contact and not _named(contact, heard):
@@ -190,6 +209,8 @@ def _named(contact: str, text: str) -> bool:
     """Whether people named this contact: by the address, or by a part of the name."""
     if "@" in contact:
         return names(contact, text)
+    if _SWEEPING.search(contact.lower()):
+        return False
     words_of_it = re.findall(r"\w+", contact.lower())
     parts = [word for word in words_of_it if len(word) > 2 and not _NOBODY_IN_PARTICULAR.fullmatch(word)]
     words = set(re.findall(r"\w+", text))

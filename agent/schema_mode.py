@@ -163,6 +163,12 @@ def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
         args = slips.put_right(call["name"], call["args"], spoken, situation) if known else call["args"]
         if all((call["name"], args) != (other["name"], other["args"]) for other in calls):
             calls.append(tool_call(name=call["name"], args=args, id=call["id"]))
+    results = _results(spoken)
+    repeated = [results[_key(call)] for call in calls if _key(call) in results]
+    calls = [call for call in calls if _key(call) not in results]
+    if repeated and not calls:
+        # It goes in circles: what it wants to know or do has been answered, and that is the answer.
+        return AIMessage(repeated[-1], usage_metadata=answer.usage_metadata)
     for call in calls:
         if call["name"] in TOOLS and TOOLS[call["name"]].effect != "read":
             doubt = provenance.doubt(call, spoken, calls, strict=True)
@@ -171,6 +177,26 @@ def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:
             if question:
                 return AIMessage(question, usage_metadata=answer.usage_metadata)
     return answer.model_copy(update={"tool_calls": calls})
+
+
+def _key(call: ToolCall) -> str:
+    return json.dumps([call["name"], call["args"]], sort_keys=True)
+
+
+def _results(messages: list[BaseMessage]) -> dict[str, str]:
+    """What the calls of the present turn have brought, by call."""
+    last = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=0)
+    made = {
+        call["id"]: _key(call)
+        for message in messages[last:]
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+    }
+    return {
+        made[message.tool_call_id]: message.text
+        for message in messages[last:]
+        if isinstance(message, ToolMessage) and message.tool_call_id in made
+    }
 
 
 def _unknown(call: ToolCall, messages: list[BaseMessage], situation: Situation | None) -> str | None:

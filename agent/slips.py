@@ -33,6 +33,11 @@ _STATUSES = {
     "search_contacts": STATUSES,
 }
 
+_NOW = re.compile(
+    r"now|right now|right away|at once|immediately|as soon as possible|asap|jetzt|sofort|gleich|maintenant|"
+    r"tout de suite|immédiatement|ahora|ya|inmediatamente"
+)
+
 # A request for a list that names nothing to choose by.
 _ALL_OF_THEM = re.compile(
     r"(?:(?:list|show|see|give|display|what|which|all|every|the|our|my|me|us|of|an?|do|we|have|are|there|please|"
@@ -74,6 +79,7 @@ def put_right(
     if situation is not None:
         _campaigns_as_spelt(given, situation)
         _old_name_and_new(tool, given, messages, situation)
+        _about_which(tool, given, messages, situation)
         _dates_as_read(tool, given, messages, situation)
     return given
 
@@ -159,10 +165,24 @@ def _old_name_and_new(tool: str, given: dict[str, Any], messages: Sequence[BaseM
     """Renaming: the new name twice, where the sentence has one campaign that there is."""
     if tool != "update_campaign" or given.get("campaign") != given.get("name"):
         return
-    latest = _latest(messages).lower()
-    spoken = [each.name for each in situation.campaigns if provenance.names(each.name, latest)]
+    spoken = _campaigns_in(_latest(messages), situation)
     if len(spoken) == 1:
         given["campaign"] = spoken[0]
+
+
+def _about_which(tool: str, given: dict[str, Any], messages: Sequence[BaseMessage], situation: Situation) -> None:
+    """Figures and advice are of the one campaign that the sentence names, and of none that nobody spoke of."""
+    if tool not in ("summarize_performance", "suggest_improvements"):
+        return
+    if "campaign" in given and not provenance.spoken_of(str(given["campaign"]), provenance.said(messages)):
+        del given["campaign"]
+    spoken = _campaigns_in(_latest(messages), situation)
+    if "campaign" not in given and len(spoken) == 1:
+        given["campaign"] = spoken[0]
+
+
+def _campaigns_in(sentence: str, situation: Situation) -> list[str]:
+    return [each.name for each in situation.campaigns if provenance.names(each.name, sentence.lower())]
 
 
 def _spelt(name: str, known: list[str]) -> str:
@@ -176,6 +196,8 @@ def _dates_as_read(tool: str, given: dict[str, Any], messages: Sequence[BaseMess
     description = str(given.get("description", ""))
     if tool in ("create_campaign", "update_campaign") and _is_date(description, situation):
         given.setdefault("start_date", given.pop("description"))
+    if _NOW.fullmatch(str(given.get("send_at", "")).strip().lower()):
+        del given["send_at"]  # a send without a time goes as soon as a person has approved it
     for name in (*_DAYS, *_TIMES):
         if name not in given:
             continue

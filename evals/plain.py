@@ -236,6 +236,8 @@ async def run(chosen: argparse.Namespace) -> None:
             warm = await stage.play("hello")
             print(f"{model.label}: first answer (nothing cached) {warm.seconds:.1f} s", flush=True)
             for case in cases["requests"][:: chosen.every]:
+                if chosen.only and not any(words in case["say"] for words in chosen.only):
+                    continue
                 outcomes.append(await stage.play(case["say"], case["call"], case.get("may", ())))
                 if chosen.show_failures and not outcomes[-1].all_right:
                     show(outcomes[-1])
@@ -257,6 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--mode", choices=["native", "json-schema"], default="json-schema")
     parser.add_argument("--planner", action="store_true", help="the built-in planner instead of a model")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth request")
+    parser.add_argument("--only", action="append", metavar="WORDS", help="only requests with these words")
     parser.add_argument("--no-traps", action="store_true")
     parser.add_argument("--show-failures", action="store_true")
     chosen = parser.parse_args(arguments)

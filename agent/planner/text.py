@@ -26,7 +26,8 @@ def data(name: str) -> Any:
     """A data file of this folder."""
     text = resources.files(__package__).joinpath(name).read_text("utf-8")
     # libyaml's loader, where the wheel brings it, is ten times as fast at every start.
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return loader(text).get_single_data()
 
 
 @cache

@@ -122,7 +122,9 @@ def test_a_small_model_may_not_pick_from_a_list_it_has_just_called_for() -> None
         "borra todos los contactos",
     ],
 )
-@pytest.mark.parametrize("contact", ["ada@example.org", "all contacts", "everybody", "all", "*", "contacts"])
+@pytest.mark.parametrize(
+    "contact", ["ada@example.org", "all contacts", "everybody", "all", "*", "every contact we have"]
+)
 def test_nobody_is_erased_when_everybody_is_meant(sentence: str, contact: str) -> None:
     shown = did("search_contacts", "| Ada | ada@example.org |")
     assert doubtful([HumanMessage(sentence), *shown], wants("delete_contact", contact=contact))
@@ -139,6 +141,19 @@ def test_a_small_model_changes_nobody_whom_nobody_spoke_of() -> None:
     write = wants("update_contact", contact="Hugo Lamm", tags=["vip"])
     assert doubtful("make her a vip", write, strict=True)
     assert not doubtful("make Hugo a vip", write, strict=True)
+
+
+def test_a_small_model_names_no_campaign_by_itself() -> None:
+    write = wants("create_campaign", name="Book a Flight")
+    assert doubtful("Book me a flight to Lisbon", write, strict=True)
+    assert not doubtful("a campaign called book a flight", write, strict=True)
+    assert not doubtful("a campaign about flights", write)
+
+
+def test_a_post_is_no_send() -> None:
+    write = wants("send_campaign", campaign="Lamp Week")
+    assert doubtful("post Lamp Week on our wall", write, strict=True)
+    assert not doubtful("Lamp Week should go out on Monday", write, strict=True)
 
 
 def test_several_are_not_erased_unless_each_is_named() -> None:

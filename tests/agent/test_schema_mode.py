@@ -150,6 +150,18 @@ async def test_without_an_address_said_there_is_no_list_of_addresses(model: Scri
     assert '"emails"' in json.dumps(model.requests[1]["response_format"])
 
 
+@pytest.mark.parametrize("now", ["now", "Right now", "jetzt"])
+def test_now_is_no_time_to_wait_for(now: str) -> None:
+    assert meant(f"send Lamp Week {now}", "send_campaign", campaign="Lamp Week", send_at=now) == {
+        "campaign": "Lamp Week"
+    }
+
+
+def test_figures_are_of_the_campaign_that_was_named() -> None:
+    assert meant("how did Lamp Week do?", "summarize_performance") == {"campaign": "Lamp Week"}
+    assert meant("what could we do better?", "suggest_improvements", campaign="Lamp Week") == {}
+
+
 def test_words_that_are_no_date_are_left_to_the_tool_to_refuse() -> None:
     assert meant("send Lamp Week soon", "send_campaign", campaign="Lamp Week", send_at="soon")["send_at"] == "soon"
 
@@ -222,6 +234,14 @@ async def test_a_campaign_of_an_earlier_step_exists(model: ScriptedModel, ctx: C
     )
     await talk.say("create Oak Days and draft it")
     assert [tool for tool, _ in talk.started] == ["create_campaign", "draft_email"]
+
+
+async def test_a_call_that_is_repeated_ends_with_its_result(model: ScriptedModel, ctx: Context) -> None:
+    talk = await talk_with(model, ctx, mode="json-schema")
+    model.script(answer(("list_campaigns", {})), answer(("list_campaigns", {})))
+    await talk.say("list the campaigns")
+    assert talk.started == [("list_campaigns", {})]
+    assert talk.text == "There are no campaigns yet."
 
 
 async def test_the_same_call_twice_is_done_once(model: ScriptedModel, ctx: Context) -> None:

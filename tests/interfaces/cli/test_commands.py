@@ -33,7 +33,9 @@ def test_no_command_is_a_coroutine() -> None:
     assert not [path for path, callback in commands() if inspect.iscoroutinefunction(callback)]
 
 
-@pytest.mark.parametrize(("path", "callback"), list(commands()), ids=str)
+@pytest.mark.parametrize(
+    ("path", "callback"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_command_has_an_example(path: str, callback: Callable[..., object]) -> None:
     _, example = (inspect.getdoc(callback) or "").split("Example: ", 1)
     assert f"smartcampaign {path}" in example

@@ -186,30 +186,6 @@ async def merge(db: Connection, tenant: UUID, rows: list[dict[str, Any]], at: da
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-async def missing_embeddings(
-    db: Connection, tenant: UUID, model: str, *, after: UUID, limit: int
-) -> list[tuple[UUID, list[str], str | None]]:
-    """(id, tags, note) of contacts without a vector of this model, by id."""
-    parameters = {"tenant": tenant, "model": model, "after": after, "limit": limit}
-    cursor = await db.execute(sql("contacts", "missing_embeddings"), parameters)
-    return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
-
-
-async def count_missing(db: Connection, tenant: UUID, model: str) -> int:
-    """How many contacts have something to embed and no vector of this model."""
-    cursor = await db.execute(sql("contacts", "count_missing"), {"tenant": tenant, "model": model})
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
-async def set_embeddings(db: Connection, tenant: UUID, model: str, vectors: dict[UUID, HalfVector]) -> None:
-    """Store the vectors of contacts, by id."""
-    await db.execute(
-        sql("contacts", "set_embeddings"),
-        {"tenant": tenant, "model": model, "ids": list(vectors), "vectors": list(vectors.values())},
-    )
-
-
 async def _one(db: Connection, name: str, parameters: dict[str, Any]) -> ContactRow | None:
     async with db.cursor(row_factory=class_row(ContactRow)) as cursor:
         await cursor.execute(sql("contacts", name), parameters)

@@ -17,6 +17,7 @@ from db.embeddings import Embedder, EmbeddingError
 from db.pool import Connection, Database
 from samples import history
 from samples.entities import Sample, sample_id
+from tools import campaigns as campaign_tools
 from tools import contacts as contact_tools
 from tools import emails as email_tools
 
@@ -99,7 +100,7 @@ async def _embedded(embedder: Embedder, sample: Sample) -> dict[UUID, HalfVector
         contact.id: contact_tools.embedded_text(list(contact.tags), contact.description) for contact in sample.contacts
     }
     for campaign in sample.campaigns:
-        texts[campaign.id] = f"{campaign.name}. {campaign.description}"
+        texts[campaign.id] = campaign_tools.embedded_text(campaign.name, campaign.description)
         texts |= {email.id: email_tools.embedded_text(email.subject, email.body) for email in campaign.emails}
     known = {id: text for id, text in texts.items() if text}
     try:

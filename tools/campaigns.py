@@ -419,10 +419,15 @@ def _foreseen(people: list[ContactRow], note: str | None) -> str:
 async def _vector(ctx: Context, name: str, description: str | None) -> tuple[HalfVector | None, str | None]:
     """The vector of what a campaign is about; none while the embedding endpoint fails."""
     try:
-        (vector,) = await ctx.embedder.embed([f"{name}. {description or ''}"])
+        (vector,) = await ctx.embedder.embed([embedded_text(name, description)])
     except EmbeddingError:
         return None, None
     return vector, ctx.embedder.name
+
+
+def embedded_text(name: str, description: str | None) -> str:
+    """What of a campaign is embedded."""
+    return f"{name}. {description or ''}"
 
 
 async def _asked(ctx: Context, words: str) -> HalfVector:

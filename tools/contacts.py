@@ -13,7 +13,7 @@ import psycopg
 from pgvector import HalfVector
 from pydantic import Field
 
-from db import contacts, deliveries, events
+from db import contacts, deliveries, events, vectors
 from db.approvals import ApprovalRow
 from db.contacts import ContactRow, Filter, FoundRow
 from db.embeddings import EmbeddingError
@@ -82,6 +82,9 @@ class ContactSaved(Result):
         return f"{verb} {self.contact.text()}.{f' {self.hint}' if self.hint else ''}"
 
 
+BY_WORDS_ONLY = "Some notes were compared by their words only; `smartcampaign reembed` lets all be found by meaning."
+
+
 class Match(Contact):
     """A found contact with why it was found."""
 
@@ -94,10 +97,13 @@ class ContactList(Result):
     total: int | None = None
     """How many there are in all; None for a search by meaning, which has no sharp end."""
     next_cursor: str | None = None
+    incomplete: bool = False
+    """Some notes have no vector of the present model yet, so they were compared by their words only."""
 
     def text(self) -> str:
+        note = f"\n\n{BY_WORDS_ONLY}" if self.incomplete else ""
         if not self.contacts:
-            return f"Nobody found for “{self.query}”." if self.query else "There are no such contacts."
+            return (f"Nobody found for “{self.query}”." if self.query else "There are no such contacts.") + note
         count = self.total if self.total is not None else len(self.contacts)
         head = f"{count} {'contact' if count == 1 else 'contacts'}"
         if self.query:
@@ -108,7 +114,7 @@ class ContactList(Result):
             why = match.why or match.description or ", ".join(match.tags)
             rows.append(f"| {cell(name)} | {cell(match.email)} | {cell(why)} |")
         more = "\n\nThere are more." if self.next_cursor else ""
-        return f"{head}:\n\n" + "\n".join(rows) + more
+        return f"{head}:\n\n" + "\n".join(rows) + more + note
 
 
 class CreateContact(Arguments):
@@ -256,12 +262,14 @@ async def search_contacts(args: SearchContacts, ctx: Context) -> ContactList:
         if not asked.words:
             return await _listed(db, ctx, asked, args)
         offset = read_offset(args.cursor)
+        incomplete = await vectors.is_incomplete(db, ctx.tenant.id, ctx.embedder.name)
         rows = await audience.find(
             db, ctx, asked, audience.SEARCHED, offset=offset, limit=args.limit + 1
         )  # fmt: skip
     shown, more = page_of(rows, args.limit)
     cursor = write_cursor(str(offset + args.limit)) if more else None
-    return ContactList(contacts=await with_reasons(ctx, asked.words, shown), query=args.query, next_cursor=cursor)
+    matches = await with_reasons(ctx, asked.words, shown)
+    return ContactList(contacts=matches, query=args.query, next_cursor=cursor, incomplete=incomplete)
 
 
 async def _listed(db: Connection, ctx: Context, asked: audience.Audience, args: SearchContacts) -> ContactList:

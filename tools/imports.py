@@ -5,26 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from db import contacts, deliveries
-from db.embeddings import EmbeddingError
 from tools.base import PERSONAL, Arguments, Context, Result, Text, tool
-from tools.contacts import embedded_text
 from tools.errors import BadCsv, InvalidArguments
 from tools.fields import STATUSES, checked_email, checked_phone, tidy_tags
 from tools.lists import cell
+from tools.reembedding import embed_missing
 
 # The text of a file in a tool call; larger files are for the command line.
 LONGEST_CSV = 5_000_000
 MOST_COLUMNS = 200
 MOST_PROBLEMS = 50
 
-EMBEDDED_AT_ONCE = 100
+# How many notes are embedded before the call returns: about two seconds. The rest is for `smartcampaign reembed`.
+EMBEDDED_WITH_IT = 500
 
 # How many rows a dry run shows.
 SHOWN = 10
@@ -139,38 +138,8 @@ async def import_contacts(args: ImportContacts, ctx: Context) -> Imported:
                 await deliveries.suppress(
                     db, ctx.tenant.id, row["email"], reason=row["status"], source="import", at=ctx.now()
                 )  # fmt: skip
-    result.without_meaning = await embed_missing(ctx, at_most=500)
+    result.without_meaning = (await embed_missing(ctx, "contacts", at_most=EMBEDDED_WITH_IT)).left
     return result
-
-
-async def embed_missing(
-    ctx: Context, *, at_most: int | None = None, progress: Callable[[int], None] | None = None
-) -> int:
-    """Make the vectors that contacts lack, or have of another model; return how many are left.
-
-    In batches, each stored at once: a stop in the middle loses nothing, and the next call goes on. `progress` hears
-    how many are done.
-    """
-    after, done = UUID(int=0), 0
-    while at_most is None or done < at_most:
-        async with ctx.database.transaction(ctx.tenant.id) as db:
-            missing = await contacts.missing_embeddings(
-                db, ctx.tenant.id, ctx.embedder.name, after=after, limit=EMBEDDED_AT_ONCE
-            )
-        if not missing:
-            return 0
-        try:
-            vectors = await ctx.embedder.embed([embedded_text(tags, note) for _, tags, note in missing])
-        except EmbeddingError:
-            break
-        ids = [id for id, _, _ in missing]
-        async with ctx.database.transaction(ctx.tenant.id) as db:
-            await contacts.set_embeddings(db, ctx.tenant.id, ctx.embedder.name, dict(zip(ids, vectors, strict=True)))
-        after, done = ids[-1], done + len(ids)
-        if progress is not None:
-            progress(done)
-    async with ctx.database.transaction(ctx.tenant.id) as db:
-        return await contacts.count_missing(db, ctx.tenant.id, ctx.embedder.name)
 
 
 class _Table:

@@ -373,6 +373,17 @@ def migrate() -> NoReturn:
 
 
 @app.command()
+def reembed(tenant: Tenant = None) -> NoReturn:
+    """Compare all notes, campaigns and mails by meaning again: after a large import or a change of the model.
+
+    Example: SMARTCAMPAIGN_EMBEDDING_MODEL=bge-m3 smartcampaign reembed
+    """
+    from interfaces.cli.jobs import reembed_all
+
+    run(lambda: reembed_all(tenant))
+
+
+@app.command()
 def sample() -> NoReturn:
     """Load the sample: an invented shop with about 500 contacts and a year of campaigns, as a tenant of its own.
 

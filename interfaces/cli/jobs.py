@@ -60,6 +60,29 @@ async def import_file(file: str, tenant: str | None, *, dry_run: bool, as_json: 
     return await show("import_contacts", {"csv": csv, "dry_run": dry_run}, tenant, as_json=as_json)
 
 
+async def reembed_all(tenant: str | None) -> int:
+    """Make every vector that is missing or of another model, with progress on stderr. Returns 1 if some are left."""
+    async with program(tenant) as opened:
+        from tools.reembedding import count_missing, reembed
+
+        ctx = opened.context()
+        total = await count_missing(ctx)
+        if not total:
+            sys.stdout.write("Everything is compared by meaning already.\n")
+            return DONE
+
+        def progress(done: int) -> None:
+            sys.stderr.write(f"\r{done:,} of {total:,}")
+            sys.stderr.flush()
+
+        left = await reembed(ctx, progress)
+        sys.stderr.write("\n")
+        if left:
+            raise Stop(f"The embedding model failed; {left:,} are left. What is done is kept: run this again to go on.")
+        sys.stdout.write(f"{total:,} notes, campaigns and mails are compared by meaning now.\n")
+    return DONE
+
+
 def decoded(data: bytes) -> str:
     """A file's text: UTF-16 and UTF-8 by their marks, else UTF-8, else what Excel writes on Windows."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

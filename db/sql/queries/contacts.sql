@@ -100,7 +100,9 @@ compared AS (
      WHERE c.tenant_id = %(tenant)s
 ),
 ranked AS (
-    SELECT c.*, coalesce(meaning, 0) + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
+    -- A contact without a vector (not yet, or of another model) is as near as the words of the question it holds.
+    SELECT c.*, coalesce(meaning, 0.4 * cardinality(matched) / greatest(1, cardinality(%(words)s::text[])))
+                + %(bonus)s * share + CASE WHEN exactly THEN 1 ELSE 0 END AS score
       FROM compared c
 ),
 scale AS (
@@ -124,20 +126,6 @@ OFFSET %(offset)s LIMIT %(limit)s;
 -- name: all_tags
 SELECT tag, count(*) FROM contacts, unnest(tags) AS tag WHERE tenant_id = %(tenant)s
  GROUP BY tag ORDER BY count(*) DESC, tag LIMIT 50;
-
--- name: missing_embeddings
--- Those with something to embed whose vector is of no model or another one; page by page, by id.
-SELECT contact_id, tags, description
-  FROM contacts
- WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
-   AND coalesce(description, '') <> ''
-   AND contact_id > %(after)s::uuid
- ORDER BY contact_id LIMIT %(limit)s;
-
--- name: count_missing
-SELECT count(*) FROM contacts
- WHERE tenant_id = %(tenant)s AND embedding_model IS DISTINCT FROM %(model)s
-   AND coalesce(description, '') <> '';
 
 -- name: merge
 -- An import's rows, one an address. What the file says wins over what was there; what it leaves empty stays; tags are
@@ -171,8 +159,3 @@ written AS (
     RETURNING (xmax = 0) AS created
 )
 SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM written;
-
--- name: set_embeddings
-UPDATE contacts c SET vector_embedding = v.vector, embedding_model = %(model)s
-  FROM unnest(%(ids)s::uuid[], %(vectors)s::halfvec[]) AS v (id, vector)
- WHERE c.tenant_id = %(tenant)s AND c.contact_id = v.id;

@@ -10,7 +10,18 @@ import psycopg
 import pytest
 
 from tools import ALL_TOOLS, BY_NAME
-from tools.base import PERSONAL, Actor, Arguments, Context, Role, Tenant, Tool, _holds_personal
+from tools.base import (
+    PERSONAL,
+    Actor,
+    Arguments,
+    Context,
+    Result,
+    Role,
+    Tenant,
+    Tool,
+    _holds_personal,
+    tool,
+)
 from tools.errors import InvalidArguments, NotAllowed, ToolError
 
 ADA = "ada@example.org"
@@ -82,6 +93,28 @@ async def test_a_refusal_is_logged_and_changes_nothing(ctx: Context) -> None:
         await BY_NAME["create_contact"].call({"email": "nobody"}, ctx)
     assert await audit(ctx) == [("create_contact", "refused: invalid_arguments", {}, [])]
     assert sum((await rows(ctx)).values()) == 0
+
+
+async def test_a_tool_that_says_it_reads_cannot_write(ctx: Context) -> None:
+    @tool(effect="read")
+    async def sly(args: Arguments, ctx: Context) -> Result:
+        """Say that it reads, and write."""
+        async with ctx.transaction() as db:
+            await db.execute("INSERT INTO contacts (tenant_id, email) VALUES (%s, %s)", (ctx.tenant.id, ADA))
+        return Result()
+
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        await sly.call({}, ctx)
+
+
+async def test_a_write_that_is_not_logged_is_a_bug(ctx: Context) -> None:
+    @tool(effect="write")
+    async def silent(args: Arguments, ctx: Context) -> Result:
+        """Say that it writes, and go past the log."""
+        return Result()
+
+    with pytest.raises(AssertionError, match="nothing was audited"):
+        await silent.call({}, ctx)
 
 
 async def test_if_the_log_cannot_be_written_nothing_is(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

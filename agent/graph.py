@@ -37,7 +37,7 @@ from psycopg_pool import PoolTimeout
 
 from agent import memory, provenance
 from agent.events import ApprovalAsked, ProposedCall, Text, ToolFinished, ToolStarted
-from agent.models import LanguageModel, ModelFailed, in_our_words, is_too_long
+from agent.models import LanguageModel, ModelFailed
 from agent.planner import Situation
 from agent.situation import in_prose
 from agent.toolbox import TOOLS
@@ -168,10 +168,10 @@ class _Steps:
             try:
                 return await _streamed(self._model.chat, memory.fit(messages, budget))
             except Exception as error:
-                if is_too_long(error) and budget > 2_000:
+                if self._model.is_too_long(error) and budget > 2_000:
                     budget //= 2
                     continue
-                raise in_our_words(error) from error
+                raise self._model.explain(error) from error
 
     async def _refused(self, calls: list[ToolCall], messages: list[AnyMessage], ctx: Context) -> list[ToolMessage]:
         """Results for all calls if one of them can't be done as it stands, so that the model writes all anew."""

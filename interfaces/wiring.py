@@ -76,7 +76,7 @@ class _WriterWhenNeeded:
 
     @cached_property
     def _writer(self) -> Writer:
-        from agent.models import ModelWriter
+        from agent.endpoint import ModelWriter
 
         return ModelWriter(self._choice)
 

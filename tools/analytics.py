@@ -386,7 +386,8 @@ def _differences(sides: list[CampaignFigures]) -> list[Compared]:
             if rates[0].share < rates[1].share:
                 one, other, rates = other, one, (rates[1], rates[0])
             better, worse = rates[0], rates[1]
-            assert better is not None and worse is not None  # noqa: PT018
+            assert better is not None
+            assert worse is not None
             tests.append((outcome, one, other, two_proportions(better.count, better.of, worse.count, worse.of)))
     adjusted = holm([test.p for *_, test in tests])
     return [

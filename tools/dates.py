@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tools.errors import BadDate
+from tools.errors import BadDate, quotable
 
 # A campaign on a day without a time starts when people read their mail.
 MORNING = time(9)
@@ -16,7 +16,7 @@ def read_date(text: str) -> date:
     try:
         return datetime.fromisoformat(text.strip()).date()
     except ValueError:
-        raise BadDate(text=_short(text)) from None
+        raise BadDate(text=quotable(text)) from None
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime:
@@ -30,11 +30,11 @@ def read_moment(text: str, zone: ZoneInfo) -> datetime:
         try:
             zone, words = ZoneInfo(last), before
         except (ZoneInfoNotFoundError, ValueError):
-            raise BadDate(text=_short(text)) from None
+            raise BadDate(text=quotable(text)) from None
     try:
         moment = datetime.fromisoformat(words)
     except ValueError:
-        raise BadDate(text=_short(text)) from None
+        raise BadDate(text=quotable(text)) from None
     if len(words) <= len("2026-12-05"):
         moment = datetime.combine(moment.date(), MORNING)
     if moment.tzinfo is None:
@@ -42,7 +42,7 @@ def read_moment(text: str, zone: ZoneInfo) -> datetime:
     try:
         moment.astimezone(UTC)
     except OverflowError:
-        raise BadDate(text=_short(text)) from None
+        raise BadDate(text=quotable(text)) from None
     return moment
 
 
@@ -55,7 +55,3 @@ def in_words(moment: datetime, zone: ZoneInfo) -> str:
 def day_in_words(day: date) -> str:
     """`Sat 5 December 2026`."""
     return f"{day:%a} {day.day} {day:%B %Y}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -20,6 +20,11 @@ class ToolError(Exception):
         super().__init__(message.format(**details))
 
 
+def quotable(text: str) -> str:
+    """What somebody gave, short enough to be repeated in a refusal."""
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class InvalidArguments(ToolError):
     """{problems}"""
 

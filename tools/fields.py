@@ -10,7 +10,7 @@ from pydantic import Field
 from rapidfuzz import fuzz, process
 
 from tools.base import PERSONAL, Text
-from tools.errors import InvalidArguments
+from tools.errors import InvalidArguments, quotable
 
 Email = Annotated[Text, PERSONAL, Field(max_length=254, description="E-mail address, as the person said it.")]
 Name = Annotated[Text, PERSONAL, Field(max_length=100)]
@@ -51,7 +51,7 @@ def checked_email(text: str) -> tuple[str, str | None]:
     try:
         address = validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise InvalidArguments(problems=f"{_short(text)!r} is no e-mail address: {str(error).rstrip('.')}.") from None
+        raise InvalidArguments(problems=f"{quotable(text)!r} is no e-mail address: {str(error).rstrip('.')}.") from None
     local, _, domain = address.rpartition("@")
     if domain not in _COMMON_DOMAINS:
         near = process.extractOne(domain, _COMMON_DOMAINS, scorer=fuzz.ratio, score_cutoff=88)
@@ -71,7 +71,7 @@ def checked_phone(text: str | None, country: str) -> str | None:
         possible = False
     if not possible:
         raise InvalidArguments(
-            problems=f"{_short(text)!r} is no phone number in {country}. "
+            problems=f"{quotable(text)!r} is no phone number in {country}. "
             "Write it with its country code, like +44 113 496 0123."
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
@@ -82,14 +82,10 @@ def checked_status(text: str | None) -> str | None:
     if not text:
         return None
     if text.lower() not in STATUSES:
-        raise InvalidArguments(problems=f"There is no status {_short(text)!r}; there are: {', '.join(STATUSES)}.")
+        raise InvalidArguments(problems=f"There is no status {quotable(text)!r}; there are: {', '.join(STATUSES)}.")
     return text.lower()
 
 
 def tidy_tags(tags: list[str]) -> list[str]:
     """Tags in lower case, once each, in the order given."""
     return list(dict.fromkeys(tag.strip().lower() for tag in tags if tag.strip()))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

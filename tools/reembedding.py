@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from db import vectors
@@ -30,11 +31,12 @@ async def reembed(ctx: Context, progress: Progress | None = None) -> int:
     return left
 
 
+@dataclass(frozen=True)
 class Embedded:
     """How many rows got a vector, and how many still lack one."""
 
-    def __init__(self, done: int, left: int) -> None:
-        self.done, self.left = done, left
+    done: int
+    left: int
 
 
 async def embed_missing(

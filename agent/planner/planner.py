@@ -30,7 +30,7 @@ class Planner:
     def __init__(self, encode: Encode) -> None:
         self._intents = Intents(encode)
 
-    def understand(self, text: str, situation: Situation, memory: Memory = Memory()) -> Understanding:  # noqa: B008
+    def understand(self, text: str, situation: Situation, memory: Memory = Memory()) -> Understanding:  # noqa: B008 - frozen
         sentence, paste = split_paste(text[:200_000])
         # The paste stays as it came; only the sentence is read.
         paste = paste if len(text) <= 200_000 else paste + text[200_000:]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pgvector import HalfVector
 
 import prompts
 from db import emails
@@ -381,9 +382,9 @@ class Breaking:
     def __init__(self, ctx: Context) -> None:
         self._inner = ctx.embedder
 
-    async def embed(self, texts):  # type: ignore[no-untyped-def]
+    async def embed(self, texts: Sequence[str]) -> list[HalfVector]:
         vectors = await self._inner.embed(texts)
-        return [*vectors[:-1], type(vectors[0])([1.0, 2.0])]
+        return [*vectors[:-1], HalfVector([1.0, 2.0])]
 
 
 async def test_of_several_drafts_all_are_stored_or_none(fair: Context) -> None:

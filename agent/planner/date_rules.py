@@ -1,59 +1,19 @@
-"""The rules of the date grammar: each finds one kind of atom in folded text."""
+"""The rules of the date grammar: each finds one kind of atom in folded text (times of day: date_times.py)."""
 
 from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 
 from dateutil.easter import easter
 from dateutil.relativedelta import relativedelta
 
-from agent.planner import zones
+from agent.planner import date_times, zones
+from agent.planner.date_atoms import Atom, Clock, Meaning, number, table
 from agent.planner.text import data
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Now, in the tenant's zone, and which way an unclear date is read."""
-
-    now: datetime
-    country: str
-    past: bool
-
-    @property
-    def today(self) -> date:
-        return self.now.date()
-
-
-@dataclass(frozen=True)
-class Atom:
-    start: int
-    end: int
-    day: date | None = None
-    clock: time | None = None
-    zone: tzinfo | None = None
-    moment: datetime | None = None
-    shy: bool = False  # an ordinary word, too: needs company
-    part: str = ""  # a part of the day: gives way to a clock time, and says which half is meant
-
-    def said(self) -> set[str]:
-        names = {name for name in ("day", "clock", "zone") if getattr(self, name) is not None}
-        if self.part:
-            names = (names - {"clock"}) | {"part"}
-        return names | ({"day", "clock"} if self.moment else set())
-
-
-Meaning = Callable[[re.Match[str], Clock], dict[str, Any] | None]
-
-
-def _table(name: str) -> dict[str, Any]:
-    """Word -> value, from the lists of date_words.yaml."""
-    return {str(word): value for value, words in data("date_words.yaml")[name].items() for word in words}
 
 
 def _any(words: Any) -> str:
@@ -64,16 +24,21 @@ def _any(words: Any) -> str:
 def _rules() -> list[tuple[re.Pattern[str], Meaning]]:
     words = data("date_words.yaml")
     later, now, earlier = _any(words["next"]), _any(words["this"]), _any(words["last"])
-    lists = {name: _any(_table(name + "s")) for name in ("day", "weekday", "month", "unit", "ordinal")}
+    lists = {name: _any(table(name + "s")) for name in ("day", "weekday", "month", "unit", "ordinal")}
     lists |= {
         "last": earlier,
+        "later": later,
+        "late_ordinal": _any(word for word, day in table("ordinals").items() if int(day) > 3),
+        "hour": _any(
+            word for word, hour in table("numbers").items() if int(hour) <= 12 and word not in date_times.ARTICLES
+        ),
         "which": rf"(?P<which>{later}|{now}|{earlier})",
         "also": rf"(?P<also>{later}|{now}|{earlier})",
-        "after": r"(?P<after>next week|nachste woche|in a week|week(?=\s*(?:$|[,.;!?]|at\b|um\b|\d))|"
+        "after": rf"(?P<after>{_any(_WEEKS)}|in a week|week(?=\s*(?:$|[,.;!?]|at\b|um\b|\d))|"
         rf"{later}|{earlier})",
-        "number": rf"(?:\d{{1,3}}|half an|half a|{_any(_table('numbers'))})",
-        "part": _any(_table("clock")),
-        "named": _any(_table("named")),
+        "number": rf"(?:\d{{1,3}}|half an|half a|{_any(table('numbers'))})",
+        "part": _any(table("clock")),
+        "named": _any(table("named")),
         "year": r"(?:(?:\s+of|\s+de|\s+del|,)?\s+(?P<y>20\d\d))?",
         # Looked behind, not read: the word before a bare number that makes it a day.
         "led": "(?:" + "|".join(f"(?<={lead} )" for lead in words["before_numbers"]) + ")",
@@ -95,7 +60,26 @@ def atoms(text: str, folded: str, clock: Clock) -> list[Atom]:
     return found + [Atom(start, end, zone=zone) for start, end, zone in zones.find(text, folded)]
 
 
-_FULL_DATES = ("_iso", "_numeric", "_month_day", "_clock")
+# A weekday of another week: how many weeks on.
+_WEEKS = {
+    "next week": 1,
+    "of next week": 1,
+    "nachste woche": 1,
+    "nachster woche": 1,
+    "der nachsten woche": 1,
+    "la semaine prochaine": 1,
+    "de la semaine prochaine": 1,
+    "la proxima semana": 1,
+    "de la proxima semana": 1,
+    "last week": -1,
+    "of last week": -1,
+    "letzte woche": -1,
+    "letzter woche": -1,
+    "la semaine derniere": -1,
+    "la semana pasada": -1,
+    "de la semana pasada": -1,
+}
+_FULL_DATES = ("_iso", "_numeric", "_month_day", "clock")
 
 
 def impossible(folded: str) -> str:
@@ -116,12 +100,6 @@ def _safely(meaning: Meaning, match: re.Match[str], clock: Clock) -> dict[str, A
         return meaning(match, clock)
     except (ValueError, OverflowError):  # the 31st of February, the year 20000
         return None
-
-
-def _number(said: str) -> float:
-    if said.startswith("half"):
-        return 0.5
-    return int(said) if said.isdigit() else int(_table("numbers")[said])
 
 
 def _iso(m: re.Match[str], _: Clock) -> dict[str, Any]:
@@ -160,13 +138,13 @@ def _nearest(clock: Clock, month: int, day: int) -> date:
 
 def _month_day(m: re.Match[str], clock: Clock) -> dict[str, Any]:
     said = m["d"]
-    day = int(said) if said.isdigit() else int(_table("ordinals")[said])
-    month = int(_table("months")[m["month"]])
+    day = int(said) if said.isdigit() else int(table("ordinals")[said])
+    month = int(table("months")[m["month"]])
     return {"day": date(int(m["y"]), month, day) if m["y"] else _nearest(clock, month, day)}
 
 
 def _whole_month(m: re.Match[str], clock: Clock) -> dict[str, Any]:
-    month = int(_table("months")[m["month"]])
+    month = int(table("months")[m["month"]])
     return {"day": date(int(m["y"]), month, 1) if m["y"] else _nearest(clock, month, 1)}
 
 
@@ -175,7 +153,7 @@ def _whole_year(m: re.Match[str], _: Clock) -> dict[str, Any]:
 
 
 def _relative(m: re.Match[str], clock: Clock) -> dict[str, Any]:
-    parts: dict[str, Any] = {"day": clock.today + timedelta(days=int(_table("days")[m["word"]]))}
+    parts: dict[str, Any] = {"day": clock.today + timedelta(days=int(table("days")[m["word"]]))}
     if m["word"] == "tonight":
         parts |= {"clock": time(20, 0), "part": "night"}
     return parts
@@ -187,24 +165,100 @@ def _which(said: str | None) -> str:
 
 
 def _weekday(m: re.Match[str], clock: Clock) -> dict[str, Any]:
-    wanted = int(_table("weekdays")[m["weekday"]])
-    side = _which(m["which"]) or _which(m["after"]) or _which(m["also"])
+    said = m.groupdict()
+    wanted = int(table("weekdays")[m["weekday"]])
+    if said["after"] in _WEEKS:
+        return {"day": _monday(clock) + timedelta(days=wanted + 7 * _WEEKS[said["after"]])}
+    side = _which(said["which"]) or _which(said["after"]) or _which(said["also"])
     shy = m["weekday"] in data("date_words.yaml")["shy"] and not side
-    if m["after"] in ("next week", "nachste woche"):
-        monday = clock.today - timedelta(days=clock.today.weekday()) + timedelta(days=7)
-        return {"day": monday + timedelta(days=wanted)}
     ahead = (wanted - clock.today.weekday()) % 7 or 7
     if side == "last" or (clock.past and side != "next"):
-        return {"day": clock.today - timedelta(days=(clock.today.weekday() - wanted) % 7 or 7), "shy": shy}
-    if m["after"] in ("week", "in a week") or m["plus"]:
-        ahead += 7
-    return {"day": clock.today + timedelta(days=ahead), "shy": shy}
+        return {
+            "day": clock.today - timedelta(days=(clock.today.weekday() - wanted) % 7 or 7),
+            "shy": shy,
+            "weak": True,
+        }
+    if said["after"] in ("week", "in a week") or said["plus"]:
+        return {"day": clock.today + timedelta(days=ahead + 7)}
+    return {"day": clock.today + timedelta(days=ahead), "shy": shy, "weak": not side}
+
+
+def _monday(clock: Clock) -> date:
+    return clock.today - timedelta(days=clock.today.weekday())
+
+
+def _weekday_part(m: re.Match[str], clock: Clock) -> dict[str, Any]:
+    wanted = int(table("weekdays")[m["weekday"]])
+    day = clock.today + timedelta(days=(wanted - clock.today.weekday()) % 7 or 7)
+    part = "fruh" if m["part"] == "morgen" else m["part"]  # "morgen" alone is tomorrow
+    return {"day": day, "clock": time.fromisoformat(str(table("clock")[part])), "part": m["part"]}
+
+
+def _weekday_after_next(m: re.Match[str], clock: Clock) -> dict[str, Any]:
+    wanted = int(table("weekdays")[m["weekday"] or m["weekday2"]])
+    return {
+        "day": clock.today + timedelta(days=((wanted - clock.today.weekday()) % 7 or 7) + (7 if m["weekday"] else 14))
+    }
+
+
+def _week_after_next(_: re.Match[str], clock: Clock) -> dict[str, Any]:
+    return {"day": _monday(clock) + timedelta(days=14)}
+
+
+def _weekday_of_month(m: re.Match[str], clock: Clock) -> dict[str, Any]:
+    wanted = int(table("weekdays")[m["weekday"]])
+    nth = int(table("ordinals").get(m["nth"], 0))  # 0: the last one
+    if m["month"]:
+        year = int(m["y"]) if m["y"] else 0
+        first = date(year, int(table("months")[m["month"]]), 1) if year else _first_of_month(m["month"], clock)
+    else:
+        first = clock.today.replace(day=1) + relativedelta(months=1 if m["later"] else 0)
+        if not m["later"] and not clock.past and _nth_weekday(first, wanted, nth) < clock.today:
+            first += relativedelta(months=1)
+    return {"day": _nth_weekday(first, wanted, nth)}
+
+
+def _first_of_month(month: str, clock: Clock) -> date:
+    """The month's first day: of the month that runs, of the next one of that name, or of the last."""
+    number = int(table("months")[month])
+    year = clock.today.year
+    if clock.past:
+        return date(year if number <= clock.today.month else year - 1, number, 1)
+    return date(year if number >= clock.today.month else year + 1, number, 1)
+
+
+def _nth_weekday(first: date, wanted: int, nth: int) -> date:
+    if nth == 0:
+        last = first + relativedelta(months=1) - timedelta(days=1)
+        return last - timedelta(days=(last.weekday() - wanted) % 7)
+    found = first + timedelta(days=(wanted - first.weekday()) % 7 + 7 * (nth - 1))
+    if found.month != first.month:
+        raise ValueError
+    return found
+
+
+def _month_edge(m: re.Match[str], clock: Clock) -> dict[str, Any]:
+    first = date(int(m["y"]), int(table("months")[m["month"]]), 1) if m["y"] else _first_of_month(m["month"], clock)
+    if m["edge"] in ("end", "ende", "fin"):
+        return {"day": first + relativedelta(months=1) - timedelta(days=1)}
+    return {"day": first.replace(day=15) if m["edge"].startswith("mi") or m["edge"] == "mediados" else first}
+
+
+def _weekday_numeric(m: re.Match[str], clock: Clock) -> dict[str, Any]:
+    return _numeric(m, clock)
+
+
+def _shift(m: re.Match[str], _: Clock) -> dict[str, Any]:
+    amount = int(number((m["n"] or "one").strip()))
+    days = amount * (7 if str(table("units")[m["unit"]]) == "week" else 1)
+    before = m["way"] in ("before", "vor", "avant", "antes de")
+    return {"shift": timedelta(days=-days if before else days)}
 
 
 def _moved(m: re.Match[str], clock: Clock, sign: int) -> dict[str, Any]:
     groups = m.groupdict()
-    amount = _number(groups["n"] or groups["n2"]) * sign
-    unit = str(_table("units")[m["unit"]])
+    amount = number(groups.get("n") or groups.get("n2") or "one") * sign
+    unit = str(table("units")[m["unit"]])
     if unit in ("minute", "hour"):
         return {"moment": (clock.now + timedelta(**{unit + "s": amount})).replace(microsecond=0)}
     whole = int(amount) or sign
@@ -243,13 +297,15 @@ def _period(m: re.Match[str], clock: Clock) -> dict[str, Any] | None:
     step = {"next": 1, "this": 0, "last": -1}[side]
     if ("week" in m["unit"] and "end" in m["unit"]) or m["unit"] in ("wochenende", "fin de semana"):
         saturday = clock.today + timedelta(days=(5 - clock.today.weekday()) % 7)
+        if clock.past and side == "this" and saturday > clock.today:
+            saturday -= timedelta(days=7)
         return {"day": saturday + timedelta(days=7 * step)}
-    unit = str(_table("units")[m["unit"]])
+    unit = str(table("units")[m["unit"]])
     return None if unit in ("minute", "hour", "fortnight") else {"day": _first_of(unit, clock.today, step)}
 
 
 def _edge(m: re.Match[str], clock: Clock) -> dict[str, Any] | None:
-    unit = str(_table("units")[m["unit"]])
+    unit = str(table("units")[m["unit"]])
     if unit in ("minute", "hour", "day", "fortnight"):
         return None
     later = 1 if "next" in m.group(0).split() else 0
@@ -259,7 +315,10 @@ def _edge(m: re.Match[str], clock: Clock) -> dict[str, Any] | None:
 
 
 def _day_of_month(m: re.Match[str], clock: Clock) -> dict[str, Any]:
-    day = int(m["d"])
+    said = m.groupdict()
+    day = int(said["d"]) if said["d"].isdigit() else int(table("ordinals")[said["d"]])
+    if said.get("later"):
+        return {"day": (clock.today.replace(day=1) + relativedelta(months=1)).replace(day=day)}
     for step in range(0, 4):
         month = clock.today.replace(day=1) + relativedelta(months=-step if clock.past else step)
         if day <= calendar.monthrange(month.year, month.month)[1]:
@@ -270,7 +329,7 @@ def _day_of_month(m: re.Match[str], clock: Clock) -> dict[str, Any]:
 
 
 def _named(m: re.Match[str], clock: Clock) -> dict[str, Any]:
-    rule = str(_table("named")[m["named"]])
+    rule = str(table("named")[m["named"]])
     if m["y"]:
         return {"day": _named_in(rule, int(m["y"]))}
     year = clock.today.year
@@ -289,57 +348,28 @@ def _named_in(rule: str, year: int) -> date:
     return thanksgiving + timedelta(days={"thanksgiving": 0, "black_friday": 1, "cyber_monday": 4}[rule])
 
 
-def _clock(m: re.Match[str], _: Clock) -> dict[str, Any] | None:
-    said = m.groupdict()
-    hour, minute = int(m["H"]), int(said.get("M") or said.get("M2") or 0)
-    half = (said.get("half") or "").replace(".", "")
-    part = said.get("part") or ""
-    late = is_late(part)
-    if half and not 1 <= hour <= 12:
-        return None
-    if half == "am" and hour == 12:
-        hour = 0
-    elif (half == "pm" or late) and hour < 12:
-        hour += 12
-    return {"clock": time(0 if hour == 24 else hour, minute)}
-
-
-def is_late(part: str) -> bool:
-    return any(word in data("date_words.yaml")["after_noon"] for word in re.split(r"[\s']", part))
-
-
-def _spoken(m: re.Match[str], _: Clock) -> dict[str, Any] | None:
-    numbers = _table("numbers")
-    if m["hour"] not in numbers and not m["hour"].isdigit():
-        return None
-    hour = int(_number(m["hour"]))
-    before = {"half past": 30, "quarter past": 15, "quarter to": -15, "halb": -30}[m["past"]]
-    at = datetime(2000, 1, 2, hour) + timedelta(minutes=before)
-    return {"clock": at.time()}
-
-
-def _part_of_day(m: re.Match[str], _: Clock) -> dict[str, Any]:
-    said = str(_table("clock")[m.group(0)])
-    if said in ("12:00", "00:00"):
-        return {"clock": time.fromisoformat(said)}
-    return {"clock": time.fromisoformat(said), "shy": True, "part": m.group(0)}
-
-
 _MEANINGS: dict[str, Meaning] = {
     "ago": _ago,
     "ahead": _ahead,
-    "clock": _clock,
+    "clock": date_times.clock,
     "day_of_month": _day_of_month,
     "edge": _edge,
     "iso": _iso,
     "month_day": _month_day,
+    "month_edge": _month_edge,
     "named": _named,
     "numeric": _numeric,
-    "part_of_day": _part_of_day,
+    "part_of_day": date_times.part_of_day,
     "period": _period,
     "relative": _relative,
-    "spoken": _spoken,
+    "shift": _shift,
+    "spoken": date_times.spoken,
+    "week_after_next": _week_after_next,
     "weekday": _weekday,
+    "weekday_after_next": _weekday_after_next,
+    "weekday_numeric": _weekday_numeric,
+    "weekday_of_month": _weekday_of_month,
+    "weekday_part": _weekday_part,
     "whole_month": _whole_month,
     "whole_year": _whole_year,
 }

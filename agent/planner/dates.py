@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.planner import date_rules
-from agent.planner.date_rules import Atom, Clock
+from agent.planner import date_rules, date_times
+from agent.planner.date_atoms import Atom, Clock
 from agent.planner.patterns import rule
 from agent.planner.text import data, fold
 
@@ -104,26 +104,31 @@ def _joins(group: list[Atom], atom: Atom, folded: str) -> bool:
     between = folded[group[-1].end : atom.start]
     if not _GLUE.fullmatch(between):
         return False
-    said = {name for part in group for name in part.said()}
-    return not said & atom.said()
+    said = {name for part in group for name in part.said() if not (part.weak and name == "day")}
+    if atom.weak and any(part.weak for part in group):
+        return False  # "Monday, Tuesday": two days
+    return not said & (atom.said() - {"day"} if atom.weak else atom.said())
 
 
 def _settle(group: list[Atom], folded: str, clock: Clock, zone: tzinfo) -> list[When]:
     """One date from neighbouring atoms; none from a zone, or a part of the day, that stands alone."""
     whole = Atom(0, 0)
     parts = " ".join(atom.part for atom in group if atom.part)
-    for atom in sorted(group, key=lambda a: bool(a.part)):
+    for atom in sorted(group, key=lambda a: (bool(a.part), a.weak)):
         whole = replace(
             whole,
             day=whole.day or atom.day,
             clock=whole.clock or atom.clock,
             zone=whole.zone or atom.zone,
             moment=whole.moment or atom.moment,
+            shift=whole.shift or atom.shift,
             shy=(whole.shy or atom.shy) if atom.day or atom.clock else whole.shy,
         )
-    if not (whole.day or whole.clock or whole.moment):
+    if not (whole.day or whole.clock or whole.moment) or (whole.shift and not whole.day):
         return []
-    if parts and whole.clock and date_rules.is_late(parts) and whole.clock.hour < 12:
+    if whole.shift and whole.day:
+        whole = replace(whole, day=whole.day + whole.shift)
+    if parts and whole.clock and date_times.is_late(parts) and whole.clock.hour < 12:
         whole = replace(whole, clock=whole.clock.replace(hour=whole.clock.hour + 12))
     start, end = group[0].start, group[-1].end
     before = _leads().search(folded[max(0, start - 24) : start])

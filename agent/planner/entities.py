@@ -16,6 +16,7 @@ import phonenumbers
 from agent.planner import dates, spelling
 from agent.planner.contract import Memory, Situation
 from agent.planner.dates import When
+from agent.planner.names import ordinary
 from agent.planner.patterns import ANY_SIGN, BASES, ThingKind, pattern, rule
 from agent.planner.text import fold, lexicon
 
@@ -247,8 +248,12 @@ def _part_of_a_name(text: str, when: When) -> bool:
         return False
     after = re.match(r"\s+(?:[A-ZÀ-Þ][a-zß-ÿ]+)(?![/\w])", text[when.end :])
     before = re.search(r"(\S+)\s+$", text[: when.start])
-    named = before and re.fullmatch(r"[A-ZÀ-Þ][a-zß-ÿ'-]+", before[1]) and before.start() > 0
-    return bool(after and not re.match(r"\s+(?:Morning|Evening|Afternoon)", after.group(0))) or bool(named)
+    named = (
+        before is not None
+        and re.fullmatch(r"[A-ZÀ-Þ][a-zß-ÿ'-]+", before[1]) is not None
+        and (before.start() > 0 or fold(before[1]) not in ordinary())
+    )
+    return bool(after and not re.match(r"\s+(?:Morning|Evening|Afternoon)", after.group(0))) or named
 
 
 def _in_order(marked: Marked) -> None:

@@ -36,7 +36,7 @@ def peel(text: str, name: str) -> str:
 
 def without_signs(text: str, kinds: str) -> str:
     """Without the things of these kinds and the preposition before them."""
-    shape = re.compile(rf"{rule('phrases_lead').pattern}{kinds}(?:\s+(?:campaign|kampagne|campagne|campana))?(?:'s)?")
+    shape = pattern(f"{rule('phrases_lead').pattern}{kinds}{rule('phrases_noun').pattern}")
     for match in reversed(list(shape.finditer(fold(text)))):
         text = f"{text[: match.start()]} {text[match.end() :]}"
     return text.strip()

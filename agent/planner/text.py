@@ -55,7 +55,8 @@ def clean(text: str) -> str:
     kept = "".join(
         " " if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp") else sign for sign in text
     )
-    return re.sub(r"\s+", " ", kept).strip()
+    # "Rename it -> Lantern Week", "all vips > Clock Club".
+    return re.sub(r"\s+", " ", re.sub(r"\s(?:[-=]?>|→|⇒)\s", " to ", kept)).strip()
 
 
 def split_paste(text: str) -> tuple[str, str]:

@@ -18,6 +18,8 @@ _ZONE_CITY = re.compile(
     r"\b(?:in |in der )?(?:(\w+(?:[ _]\w+)?) time|(\w+)er zeit|heure de (\w+(?: \w+)?)|hora de (\w+(?: \w+)?))\b"
 )
 
+_ZONE_THERE = re.compile(r"\d(?:[:.]\d\d)?\s?(?:[ap]m|uhr|h|o'clock)?,? in (?P<it>[a-z]+(?: [a-z]+)?)\b")
+
 
 @cache
 def _cities() -> dict[str, str]:
@@ -47,6 +49,13 @@ def find(text: str, folded: str) -> Iterator[Found]:
         for city in (said, said.split(" ")[-1], said.split(" ")[0]):
             if city in _cities():
                 yield (folded.index(city, match.start()), match.end(), ZoneInfo(_cities()[city]))
+                break
+    # "At 9 in New York": a city behind a clock time is where the clock hangs.
+    for match in _ZONE_THERE.finditer(folded):
+        for city in (match["it"], match["it"].split(" ")[0]):
+            if city in _cities():
+                start = match.start("it")
+                yield (start, start + len(city), ZoneInfo(_cities()[city]))
                 break
     for match in re.finditer(r"\b[A-Z]{1,4}\b|\b(?:Eastern|Pacific|Central)\b(?: [Tt]ime)?", text):
         name = _abbreviations().get(match.group(0).split(" ")[0])

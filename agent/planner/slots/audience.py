@@ -6,9 +6,10 @@ import re
 
 from agent.planner import names
 from agent.planner.patterns import SIGNS, rule
-from agent.planner.phrases import peel, without_signs
+from agent.planner.phrases import without_signs
 from agent.planner.slots import common
 from agent.planner.slots.common import Filled, Request, call
+from agent.planner.slots.topics import topic
 from agent.planner.text import fold
 
 _IT = rule("audience_it")
@@ -18,11 +19,7 @@ _EVERY = rule("audience_every")
 
 
 def add(request: Request) -> Filled:
-    filled = _people(request, "add_contacts_to_campaign")
-    limit = common.limit(request)
-    if limit:
-        filled.calls[0].arguments["limit"] = limit
-    return filled
+    return _people(request, "add_contacts_to_campaign")
 
 
 def remove(request: Request) -> Filled:
@@ -37,7 +34,10 @@ def _people(request: Request, tool: str) -> Filled:
         text, destination = _unknown_destination(request, text)
     campaign = known.value if known else destination or request.memory.campaign
     emails = [thing.value for thing in request.all("email")]
-    rest = _without(_IT, without_signs(text, SIGNS["{C}"]))
+    rest = common.cut_all(_IT, without_signs(text, SIGNS["{C}"]))
+    limit = None
+    if tool.startswith("add"):
+        limit, rest = common.take_limit(rest)
     query: str | None = None
     if not emails:
         query = _who(request, rest, tool)
@@ -58,7 +58,7 @@ def _people(request: Request, tool: str) -> Filled:
     )
     # An empty query is "all of them": said for adding, and too much for taking out unasked.
     missing = "campaign" if not campaign else "" if emails or query or (everybody and tool.startswith("add")) else "who"
-    return call(tool, missing, campaign=campaign, query=query, emails=emails)
+    return call(tool, missing, campaign=campaign, query=query, emails=emails, limit=limit)
 
 
 def _unknown_destination(request: Request, text: str) -> tuple[str, str | None]:
@@ -82,13 +82,15 @@ def _unknown_destination(request: Request, text: str) -> tuple[str, str | None]:
 
 def _who(request: Request, rest: str, tool: str) -> str | None:
     rest = re.sub(SIGNS["{E}"], " ", rest)
+    bare = topic(rest, "people")
     if request.all("tag", rest):
-        return request.say(peel(rest, "query")) or None
-    if _THEM.search(fold(peel(rest, "query"))) or (
+        return request.say(bare) or None
+    if _THEM.search(fold(bare)) or (
         _THEM.search(fold(rest)) and not re.search(r"\b(?:who|that|with|in|from|like|likes|qui|que)\b", fold(rest))
     ):
         return None
-    bare = peel(rest, "query")
+    if _ONE.search(fold(bare)):
+        return None  # "she is away, so take her out of it": who was meant was said before
     if not bare or _EVERY.match(fold(bare)) or _ONE.fullmatch(fold(bare)):
         return None
     if rule("audience_who").fullmatch(fold(bare)):
@@ -97,9 +99,3 @@ def _who(request: Request, rest: str, tool: str) -> str | None:
     if person and fold(person) == fold(bare):
         return person
     return request.say(bare).strip(" ?.!,'\"") or None
-
-
-def _without(shape: re.Pattern[str], text: str) -> str:
-    for match in reversed(list(shape.finditer(fold(text)))):
-        text = f"{text[: match.start()]} {text[match.end() :]}"
-    return text

@@ -9,9 +9,11 @@ from typing import Any
 
 from agent.planner.clauses import Clause
 from agent.planner.contract import Call, Memory, Situation
-from agent.planner.dates import When, find
+from agent.planner.dates import When, find, words
 from agent.planner.entities import Marked, Thing
+from agent.planner.names import beside, everyday
 from agent.planner.patterns import ANY_SIGN, ThingKind, pattern, rule
+from agent.planner.slots.topics import without_asides
 from agent.planner.text import fold, lexicon
 
 
@@ -67,8 +69,8 @@ _IT = rule("common_it")
 
 def campaign(request: Request, *, guess: bool = True) -> str | None:
     """The campaign meant: named, hinted at by a part of its name, or the last one spoken of."""
-    if known := request.first("campaign"):
-        return known.value
+    if known := _the_campaign(request):
+        return known
     if quote := request.first("quote"):
         return quote.value
     if part := partial_name(request):
@@ -78,6 +80,24 @@ def campaign(request: Request, *, guess: bool = True) -> str | None:
     if guess or _IT.search(request.folded):
         return request.memory.campaign
     return None
+
+
+def _the_campaign(request: Request) -> str | None:
+    """Of several named campaigns the one the request is about: not "now that Lamp Week is over, ...".
+
+    Nor one that is a day here: "we are closed on Black Friday".
+    """
+    named = request.all("campaign")
+    if len({thing.value for thing in named}) < 2:
+        return named[0].value if named else None
+    outside = request.all("campaign", without_asides(f"{request.clause.said}. {request.clause.more}")) or named
+    text = request.whole
+    signs = [sign for sign in text if request.marked.things.get(sign) in outside]
+    meant = [sign for sign in signs if not _DAY_LEAD.search(fold(text[: text.index(sign)]))]
+    return request.marked.things[(meant or signs)[0]].value
+
+
+_DAY_LEAD = rule("common_day_lead")
 
 
 def partial_name(request: Request) -> str | None:
@@ -149,6 +169,7 @@ def unknown_name(request: Request) -> str | None:
         if (
             name
             and not name.isdigit()
+            and not all(word in everyday() for word in re.findall(r"[^\W_]+", fold(name)))
             and not _is_command(name)
             and not re.fullmatch(r"I|I'm|OK|CSV|A|VIPs?|E-?[Mm]ails?|Mails?|Kampagne|Text|Newsletter|Test\w*", name)
         ):
@@ -157,12 +178,17 @@ def unknown_name(request: Request) -> str | None:
         found = frame.search(fold(text))
         if found:
             name = text[found.start("it") : found.end("it")].strip()
-            if name and not re.search(ANY_SIGN, name) and not _GENERIC.fullmatch(fold(name)) and len(name.split()) <= 5:
+            if name and not re.search(ANY_SIGN, name) and not _says_nothing(fold(name)) and len(name.split()) <= 5:
                 return name
     return None
 
 
 _GENERIC = rule("common_generic")
+
+
+def _says_nothing(folded: str) -> bool:
+    words = re.findall(r"[^\W_]+", folded)
+    return bool(_GENERIC.fullmatch(folded)) or all(word in everyday() or word in beside() for word in words)
 
 
 def _is_command(word: str) -> bool:
@@ -178,57 +204,37 @@ def contact(request: Request, *, guess: bool = True) -> str | None:
     return None
 
 
-def tags(request: Request, text: str | None = None) -> list[str]:
-    source = request.whole if text is None else text
-    found = [thing.value for thing in request.all("tag", source)]
-    folded = fold(source)
-    for match in TAGGED.finditer(folded):
-        for word in re.split(
-            r"\s*(?:,|\band\b|\bund\b|\bet\b|\by\b|&)\s*", source[match.start("it") : match.end("it")]
-        ):
-            said = request.say(word).strip(" .\"'")
-            if said and len(said.split()) <= 2:
-                found.append(said)
-    known = {fold(tag): tag for tag in request.situation.tags}
-    unique = dict.fromkeys(known.get(fold(tag), tag) for tag in found)
-    return list(unique)
-
-
-TAGGED = rule("common_tagged")
-
-
-def plain_tags(request: Request, text: str) -> tuple[list[str], str]:
-    """Known tags that stand for people ("the vips", "lapsed ones"), and the text without them."""
-    found = []
-    for tag in request.situation.tags:
-        word = re.escape(fold(tag))
-        shape = re.compile(
-            rf"(?<![\w-]){word}s?(?=\s*(?:$|[?.!,]|please|ones\b|do\b|are\b|in\b|into\b|from\b|near\b|with\b|we\b|people\b|contacts\b|customers\b|folks\b|clients\b|subscribers\b|who\b|that\b))"
-        )
-        match = shape.search(fold(text))
-        if match and re.search(
-            r"(?:^|\b(?:the|our|all|my|any|many|every|show|list|find|me|those|\d+))\s*$", fold(text[: match.start()])
-        ):
-            found.append(tag)
-            text = f"{text[: match.start()]} {text[match.end() :]}"
-    return found, text
-
-
-def limit(request: Request) -> int | None:
-    """How many: "10 people", "the top five", "up to 20"."""
-    folded = fold(request.text)
-    match = _COUNTED.search(folded)
-    if not match:
-        return None
-    said = match["n"] or match["n2"] or match["n3"]
-    if said.isdigit():
-        return int(said) or None
-    from agent.planner.dates import words
-
-    return next((int(n) for n, forms in words()["numbers"].items() if said in map(str, forms)), None)
+def cut_all(shape: re.Pattern[str], text: str) -> str:
+    """The text without what the shape finds in its folded form."""
+    for match in reversed(list(shape.finditer(fold(text)))):
+        text = f"{text[: match.start()]} {text[match.end() :]}"
+    return text
 
 
 _COUNTED = rule("common_counted")
+
+
+def take_limit(text: str) -> tuple[int | None, str]:
+    """How many ("10 people", "the top five", "up to a dozen"), and the text without that."""
+    match = _COUNTED.search(fold(text))
+    if not match:
+        return None, text
+    group = next(name for name in ("n", "n2", "n3", "n4") if match[name])
+    start = match.start() if group in ("n", "n3") else match.start(group)
+    return _number(match[group]), f"{text[:start]} {text[match.end(group) :]}"
+
+
+def limit(request: Request) -> int | None:
+    return take_limit(request.text)[0]
+
+
+def _number(said: str) -> int | None:
+    if said.isdigit():
+        return int(said) or None
+    ones, tens = words()["numbers"], re.split(r"[\s-]+", re.sub(r"^(?:an?|half an?)\s+", "", said))
+    found = [next((int(n) for n, forms in ones.items() if part in map(str, forms)), 0) for part in tens]
+    whole = 100 * (found[0] or 1) if len(tens) > 1 and tens[1] == "hundred" else sum(found)
+    return (whole // 2 if said.startswith("half") else whole) or None
 
 
 def status(request: Request, which: str) -> str | None:
@@ -240,8 +246,33 @@ def status(request: Request, which: str) -> str | None:
 
 
 def when(request: Request, *, past: bool = False) -> When | None:
-    thing = request.first("date")
-    return read(thing, request, past=past) if thing else None
+    things = _dates_of(request, past)
+    return read(things[0], request, past=past) if things else None
+
+
+_SINCE = rule("common_since")
+
+
+def _dates_of(request: Request, past: bool) -> list[Thing]:
+    """The dates that belong to the request: not "I report to the board tonight, so ..."."""
+    things = request.all("date")
+    if past:
+        led = [thing for thing in things if _SINCE.match(fold(thing.raw))]
+        things = led or [thing for thing in things if thing.when and thing.when.day <= request.situation.now.date()]
+    # As it stood: "I have to" is courtesy elsewhere, and here what tells a remark from the request.
+    pieces = re.split(r"[,;.!?]\s+|\s[-–—]\s", f"{request.clause.said}. {request.clause.more}")
+    frame = [
+        piece
+        for piece in pieces
+        if _SPEAKS_OF_US.search(fold(piece)) and not request.all("campaign", piece) and not _IT.search(fold(piece))
+    ]
+    if len(frame) < len(pieces) and any(request.all("campaign", piece) for piece in pieces):
+        outside = " ".join(piece for piece in pieces if piece not in frame)
+        things = [thing for thing in things if thing in request.all("date", outside)]
+    return things
+
+
+_SPEAKS_OF_US = rule("common_speaks_of_us")
 
 
 def read(thing: Thing, request: Request, *, past: bool = False) -> When:

@@ -1,25 +1,24 @@
-"""Slots of the contact tools."""
+"""Slots of the contact tools, but for the search (people.py)."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from dataclasses import replace
+from typing import Any
 
 from agent.planner import names
 from agent.planner.clauses import starts_request
 from agent.planner.contract import Call
-from agent.planner.patterns import ANY_SIGN, SIGNS, rule
-from agent.planner.phrases import has_words, peel, without_signs
-from agent.planner.slots import common
+from agent.planner.entities import Thing
+from agent.planner.patterns import SIGNS, rule
+from agent.planner.phrases import has_words
+from agent.planner.slots import notes, tagging
 from agent.planner.slots.common import Filled, Request, call
+from agent.planner.slots.topics import without_asides
 from agent.planner.text import fold
 
-_EMAIL, _PHONE, _CAMPAIGN = SIGNS["{E}"], SIGNS["{P}"], SIGNS["{C}"]
-_LABEL = rule("contacts_label")
-_NAMED = rule("contacts_named")
-_PRONOUN = rule("contacts_pronoun")
-_FRAME_WORDS = rule("contacts_frame_words")
+_EMAIL, _PHONE, _QUOTE = SIGNS["{E}"], SIGNS["{P}"], SIGNS["{Q}"]
 
 
 def create(request: Request) -> Filled:
@@ -27,31 +26,60 @@ def create(request: Request) -> Filled:
     if len(pieces) > 1:
         filled = [create(replace(request, clause=replace(request.clause, text=piece, more=""))) for piece in pieces]
         return Filled([call_ for one in filled for call_ in one.calls])
-    text = request.whole
-    address = request.first("email")
+    address, phone = request.first("email"), request.first("phone")
     if address is None:
-        person = names.person(request.text)
-        return call("create_contact", "email", **names.split_name(person))
-    tags = common.tags(request, text)
-    phone = request.first("phone")
-    rest = _without_tags(request, text)
-    before, _, after = rest.partition(next(s for s in rest if request.marked.things.get(s) is address))
-    name, left = _name_around(before, after)
-    if not name and (quote := request.first("quote")):
-        name, left = quote.value, [re.sub(SIGNS["{Q}"], " ", piece) for piece in left]
-    known = {fold(tag): tag for tag in request.situation.tags}
-    bare = [piece for piece in left if fold(piece.strip(" .,")) in known]
-    tags += [known[fold(piece.strip(" .,"))] for piece in bare]
-    left = [piece for piece in left if piece not in bare] or [""]
-    description = _description(request, [_after_command(left[0]), *left[1:]])
+        return call("create_contact", "email", **names.split_name(names.person(request.text)))
+    tags, text = tagging.take(request, request.whole)
+    fields, text = _name_fields(request, text)
+    name, text = ("", text) if fields else _take_name(request, text, address)
+    text = re.sub(rf"\s*{_PHONE}\s*", f" {notes.TAKEN} ", _without_phone_label(text))
+    bare, text = _bare_tags(request, re.sub(_EMAIL, f" {notes.TAKEN} ", text))
     return call(
         "create_contact",
         email=address.value,
-        **names.split_name(request.say(name)),
+        **(fields or names.split_name(request.say(name))),
         phone_number=phone.value if phone else None,
-        description=description,
-        tags=tags,
+        description=request.say(notes.of_person(text)).strip(" ,.;:"),
+        tags=list(dict.fromkeys(tags + bare)),
     )
+
+
+def _name_fields(request: Request, text: str) -> tuple[dict[str, str], str]:
+    """ "Surname McKay, first name Ian": a name said field by field; one alone may stand beside a name."""
+    fields: dict[str, str] = {}
+    rest = text
+    for field in ("last_name", "first_name"):
+        if (value := _value_of(field, _FIELDS[field], request, rest)) is not None:
+            said, start, end = value
+            word = re.search(_FIELDS[field], fold(rest))
+            fields[field] = said.title() if said.islower() else said
+            rest = f"{rest[: min(start, word.start() if word else start)]} {notes.TAKEN} {rest[end:]}"
+    return (dict(sorted(fields.items())), rest) if len(fields) == 2 else ({}, text)
+
+
+def _take_name(request: Request, text: str, address: Thing) -> tuple[str, str]:
+    """The name, and the text with a gap in its place."""
+    quote = request.first("quote", text)
+    found = names.best(text, [address.value])
+    if quote and not found:
+        return quote.value, re.sub(_QUOTE, notes.TAKEN, text, count=1)
+    if not found:
+        return "", text
+    return found.name, f"{text[: found.start]} {notes.TAKEN} {text[found.end :]}"
+
+
+def _without_phone_label(text: str) -> str:
+    """ "Her mobile 07700 ...": the words that lead to a number go with it."""
+    match = re.search(_PHONE, text)
+    return f"{notes.without_label(text[: match.start()])} {text[match.start() :]}" if match else text
+
+
+def _bare_tags(request: Request, text: str) -> tuple[list[str], str]:
+    """A known tag alone between commas."""
+    known = {fold(tag): tag for tag in request.situation.tags}
+    pieces = re.split(r"([|,;.])", text)
+    bare = [known[fold(piece.strip(" ."))] for piece in pieces if fold(piece.strip(" .")) in known]
+    return bare, "".join(piece for piece in pieces if fold(piece.strip(" .")) not in known)
 
 
 def _one_address_each(text: str) -> list[str]:
@@ -66,221 +94,169 @@ def _one_address_each(text: str) -> list[str]:
     return [*pieces, text[start:]] if at else [text]
 
 
-def _without_tags(request: Request, text: str) -> str:
-    folded = fold(text)
-    for match in reversed(list(common.TAGGED.finditer(folded))):
-        start = re.search(r"(?:\b(?:and|with|with the|und|mit|,)\s*)*$", folded[: match.start()])
-        text = text[: start.start() if start else match.start()] + ", " + text[match.end() :]
-    return re.sub(SIGNS["{T}"], "", text)
-
-
-def _name_around(before: str, after: str) -> tuple[str, list[str]]:
-    """The name and the other pieces. An explicit "called ..." first, then before, then after."""
-    pieces = list(re.split(r"[,;()<>|]|\s[-–—/]\s|\.\s|:\s", f"{before}|{after}"))
-    cut = len(re.split(r"[,;()<>|]|\s[-–—/]\s|\.\s|:\s", before))
-    for at, piece in enumerate(pieces):
-        told = _NAMED.search(fold(piece))
-        if told:
-            name, more = names.name_in(piece[told.end() :], loose=True)
-            if name:
-                return name, [*pieces[:at], piece[: told.start()], more, *pieces[at + 1 :]]
-    for at in range(cut - 1, -1, -1):
-        name = names.last_name_run(_without_label(pieces[at]))
-        if name:
-            return name, [*pieces[:at], pieces[at].replace(name, " ", 1), *pieces[at + 1 :]]
-    for at in range(cut, len(pieces)):
-        name, more = names.name_in(re.sub(ANY_SIGN, " ", pieces[at]))
-        if name:
-            return name, [*pieces[:at], more, *pieces[at + 1 :]]
-    # Nobody holds Shift in a chat: "add ada lovelace ada@example.org".
-    for at in (*range(cut - 1, -1, -1), *range(cut, len(pieces))):
-        name, more = names.name_in(_without_label(pieces[at]), loose=True)
-        if name and not _FRAME_WORDS.match(fold(name) + " "):
-            return name, [*pieces[:at], more, *pieces[at + 1 :]]
-    return "", pieces
-
-
-def _without_label(piece: str) -> str:
-    label = _LABEL.search(fold(piece))
-    return piece[: label.start()] if label else piece
-
-
-def _description(request: Request, pieces: list[str]) -> str:
-    kept: list[str] = []
-    for piece in pieces:
-        piece = _without_label(re.sub(rf"\s*{_PHONE}\s*", " ", _unlabelled_phone(piece))).strip(" ,.;:()-")
-        told = _PRONOUN.match(fold(piece))
-        bare = piece[told.end() :] if told else piece
-        if bare.strip() and not _FRAME_WORDS.match(fold(bare).strip() + " ") and has_words(bare):
-            kept.append(request.say(bare).strip(" ,.;:"))
-    return ", ".join(kept)
-
-
-def _after_command(piece: str) -> str:
-    """Of "add the baker who ..." only what follows "who": the rest is the command."""
-    if not starts_request(f"{piece} it") and not rule("contacts_after_command").search(fold(piece)):
-        return piece
-    told = re.search(r"\b(?:who|that|die|der|qui|que)\s", fold(piece))
-    return piece[told.start() :] if told else ""
-
-
-def _unlabelled_phone(piece: str) -> str:
-    match = re.search(_PHONE, piece)
-    return piece if not match else _without_label(piece[: match.start()]) + " " + piece[match.end() :]
-
-
-_FIELDS = [
-    ("last_name", r"(?:last name|surname|family name|nachnamen?|nom de famille|apellido)"),
-    ("first_name", r"(?:first name|given name|vornamen?|prenom|nombre de pila)"),
-    ("description", r"(?:description|notes?|notiz|bemerkung|beschreibung|nota|descripcion)"),
-    ("name", r"(?:name|namen|nom|nombre)"),
-]
-_TO = rule("contacts_to").pattern
-
-
 def update(request: Request) -> Filled:
-    text, folded = request.whole, fold(request.whole)
-    emails = request.all("email")
+    found = names.best(request.whole)
+    tags, rest = tagging.take(request, request.whole, found.name if found else "")
     phone = request.first("phone")
-    new_address = bool(rule("contacts_update_new_address").search(folded))
-    person = names.person(request.text) if not emails or (new_address and len(emails) == 1) else ""
-    who: str | None = emails[0].value if emails else None
-    email: str | None = None
-    if len(emails) > 1:
-        email = emails[1].value
-    elif emails and new_address:
-        who, email = person or request.memory.contact, emails[0].value
-    elif not emails:
-        who = person or request.memory.contact
-        if (
-            person
-            and re.search(r"\b(?:her|his|their|she|he)\b", folded)
-            and request.memory.contact
-            and not _before_verb(text, person)
-        ):
-            who = request.memory.contact
-    fields: dict[str, str] = {}
-    called = re.search(
-        r"\b(?:is|are)\s+(?:really |actually |now |properly )*(?:called|named)\s+(?P<it>[^,;.]+)", folded
-    )
-    if called:
-        said = re.sub(r"\s+(?:now|actually)$", "", request.say(text[called.start("it") : called.end("it")]).strip(" ."))
-        fields.update({"last_name": said} if "last name" in folded or "surname" in folded else names.split_name(said))
-    for name, word in _FIELDS:
-        match = re.search(rf"\b{word}(?!\w){_TO}(?P<it>.+?)(?:[.;]|$)", folded)
-        if match and not fields:
-            said = re.split(
-                r",?\s+(?:not|instead of|rather than|nicht|pas)\s", text[match.start("it") : match.end("it")]
-            )[0]
-            said = request.say(re.sub(f"{_EMAIL}|{_PHONE}", "", said)).strip(" ,.'\"")
-            if name == "name":
-                fields.update(names.split_name(said.split(",")[0]))
-            elif said:
-                fields[name] = (
-                    said
-                    if name == "description"
-                    else said.split(",")[0].title()
-                    if said.islower()
-                    else said.split(",")[0]
-                )
-    tags = common.tags(request, text)
+    fields, text = _named_fields(request, rest)
+    who, email = _whose(request, text if fields else request.whole, bool(fields))
     if not fields and not tags and not email and not phone:
-        note = _note(request, text, who)
-        if note:
+        note = _note(request, rest, who)
+        if tag := _known_tag(request, note):
+            tags = [tag]
+        elif note:
             fields["description"] = note
     changes = bool(fields or tags or email or phone)
     missing = "contact" if not who else "" if changes else "change"
-    return call(
-        "update_contact",
-        missing,
-        contact=who,
-        email=email,
-        phone_number=phone.value if phone else None,
-        tags=tags,
-        **fields,
-    )
+    several = request.all("email") if _EMAILS_IN_A_ROW.search(request.whole) and not email else []
+    changed: dict[str, Any] = {"email": email, "phone_number": phone.value if phone else None, "tags": tags, **fields}
+    filled = [call("update_contact", contact=one.value, **changed).calls[0] for one in several]
+    return Filled(filled, missing) if filled else call("update_contact", missing, contact=who, **changed)
 
 
-def _before_verb(text: str, person: str) -> bool:
-    return text.find(person) < 25 or bool(re.search(rf"(?:of|for|to|on) {re.escape(person)}", text))
+def _known_tag(request: Request, note: str) -> str | None:
+    """ "She is wholesale now", "he's a vip": a tag of ours, not a description."""
+    bare = re.sub(r"^(?:an?|our)\s+|\s+(?:customer|contact|client|now|too|member)s?$", "", fold(note))
+    return next((tag for tag in request.situation.tags if fold(tag) == bare), None)
+
+
+def _whose(request: Request, text: str, renamed: bool) -> tuple[str | None, str | None]:
+    """Whom the change is about, and the new address where there is one."""
+    emails = request.all("email")
+    if len(emails) > 1:
+        return emails[0].value, None if _EMAILS_IN_A_ROW.search(request.whole) else emails[1].value
+    quote = request.first("quote")
+    found = names.best(text) or (None if renamed else names.best(text, enough=1))
+    person = found.name if found else quote.value if quote and not renamed else None
+    pronoun = rule("common_contact_pronoun").search(fold(text))
+    if not emails:
+        spoken_of = request.memory.contact if pronoun and not _is_subject(text, found) else None
+        return spoken_of or person or request.memory.contact, None
+    if rule("contacts_new_address").search(fold(request.whole)):
+        return person or request.memory.contact, emails[0].value
+    return emails[0].value, None
+
+
+_EMAILS_IN_A_ROW = rule("contacts_emails_in_a_row")
+
+
+def _is_subject(text: str, found: names.Found | None) -> bool:
+    """Named where somebody is spoken of, not in the middle of what is said about another."""
+    if found is None:
+        return False
+    before = text[: found.start]
+    return found.start < 25 or found.score >= 4 or bool(re.search(r"\b(?:of|for|to|on|tag|update)\s+$", fold(before)))
+
+
+# Which field a word names; "name" is told apart by how many words follow.
+_FIELD_NAMES = ("last_name", "first_name", "description", "name")
+_FIELDS = {field: rule(f"contacts_field_{field}").pattern for field in _FIELD_NAMES}
+_TO = rule("contacts_to").pattern
+_NEW_NAME = r"(?P<it>[^\W\d_][\w'’-]*(?: [^\W\d_a-zß-ÿ][\w'’-]*)*)"
+
+
+def _named_fields(request: Request, text: str) -> tuple[dict[str, str], str]:
+    """The fields that are called by their names, and the text without the new value."""
+    for field, word in _FIELDS.items():
+        if (value := _value_of(field, word, request, text)) is not None:
+            said, start, end = value
+            rest = f"{text[:start]} {text[end:]}"
+            if field == "name":
+                return names.split_name(said), rest
+            return {field: said if field == "description" or not said.islower() else said.title()}, rest
+    called = rule("contacts_really_called").search(fold(text)) or rule("contacts_renamed").search(fold(text))
+    if called:
+        said = request.say(text[called.start("it") : called.end("it")])
+        return names.split_name(_clean_name(said)), text[: called.start("it")] + text[called.end("it") :]
+    return {}, text
+
+
+def _value_of(field: str, word: str, request: Request, text: str) -> tuple[str, int, int] | None:
+    """A field's new value, and where it stands."""
+    span = _note_span(word, text) if field == "description" else _name_span(word, text)
+    if span is None:
+        return None
+    start, end = span
+    said = without_asides(text[start:end])
+    if field != "description":
+        said = _VALUE_END.split(said, maxsplit=1)[0]
+        end = start + len(said)
+    said = _clean_name(request.say(re.sub(f"{_EMAIL}|{_PHONE}", "", said)))
+    if not said or (field != "description" and rule("contacts_no_value").fullmatch(fold(said))):
+        return None
+    return said, start, end
+
+
+_VALUE_END = rule("contacts_value_end")
+
+
+def _note_span(word: str, text: str) -> tuple[int, int] | None:
+    match = re.search(rf"\b{word}(?!\w){_TO}(?P<it>.+?)(?:;|\.\s|\.?$)", fold(text))
+    return match.span("it") if match else None
+
+
+def _name_span(word: str, text: str) -> tuple[int, int] | None:
+    """ "Her surname is Shah", "put Shah as her surname", "has taken the surname Shah"."""
+    if span := _note_span(word, text):
+        return span
+    before = re.search(rf"\b(?P<it>[\w'’-]+)\s+{_AS}{word}(?!\w)", fold(text))
+    if before:
+        return before.span("it")
+    direct = re.search(rf"\b{word}\s+{_NEW_NAME}", _fold_words(text, word))
+    if not direct:
+        return None
+    return direct.span("it") if direct["it"][:1].isupper() or names.is_strange(direct["it"]) else None
+
+
+_AS = rule("contacts_as").pattern
+
+
+def _fold_words(text: str, word: str) -> str:
+    """The text with the field's word in small letters, so that one pattern finds it beside a capitalised name."""
+    found = re.search(rf"\b{word}(?!\w)", fold(text))
+    return text if not found else text[: found.start()] + fold(text[found.start() : found.end()]) + text[found.end() :]
+
+
+_AFTER_VALUE = re.compile(r"\s+(?:now|actually|really|these days|instead|again|please|bitte|from now on)$", re.I)
+
+
+def _clean_name(said: str) -> str:
+    return _AFTER_VALUE.sub("", said.strip(" ,.'\"?!")).strip(" ,.'\"?!")
 
 
 def _note(request: Request, text: str, who: str | None) -> str:
-    told = re.search(r"(?:\bnote\b[^:]*?(?::|\bthat\b)|\bremember that\b|\bknow that\b|:\s)", fold(text))
-    rest = text[told.end() :] if told else text
-    rest = re.sub(rf"^(?:update|change|edit)?\s*{_EMAIL}[\s,:]*", "", rest.strip(), flags=re.I)
-    if who and rest.startswith(who):
-        rest = rest[len(who) :]
-    rest = re.sub(r"^'s\s+(?:notes?|description)?", "", rest)
-    restated = rule("contacts_restated").search(fold(rest))
-    rest = rest[: restated.start()] if restated else rest
-    bare = rest.strip(" ,.:-")
-    lead = _PRONOUN.match(fold(bare))
-    bare = bare[lead.end() :] if lead else bare
-    if not told and (starts_request(text) or rule("contacts_note_command").search(fold(bare))):
-        return ""  # "give her a tag" says what to do, not what to note
-    return request.say(re.sub(_EMAIL, "", bare)).strip(" ,.:-") if has_words(bare) else ""
+    if told := notes.told(text):
+        return request.say(re.sub(_EMAIL, "", told)).strip(" ,.:-?!'\"")
+    rest = text.replace(who, notes.TAKEN, 1) if who else text
+    rest = re.sub(rf"{_EMAIL}(?:'s)?|{_QUOTE}", notes.TAKEN, rest)
+    if starts_request(text) and notes.TAKEN not in rest[:40]:
+        return ""
+    note = notes.of_person(rest if notes.TAKEN in rest else f"{notes.TAKEN} {rest}")
+    return request.say(note).strip(" ,.:-?!") if has_words(note) else ""
 
 
 def delete(request: Request) -> Filled:
     if addresses := request.all("email"):
         return Filled([Call("delete_contact", {"contact": address.value}) for address in addresses])
-    if rule("contacts_delete").search(request.folded) and request.memory.contact:
-        return call("delete_contact", contact=request.memory.contact)
-    several = re.split(r"\s+(?:and|und|et|y|&)\s+|,\s+", request.text)
-    people = [name for part in several if (name := names.person(part))]
-    if len(several) > 1 and len(people) == len(several):
-        return Filled([Call("delete_contact", {"contact": name}) for name in people])
     quoted = request.first("quote")
-    person = quoted.value if quoted else names.person(request.text)
-    person = re.sub(r"\s+(?:from|aus|de|for good|completely)\b.*$", "", person)
+    found = names.best(request.whole)
+    pronoun = rule("contacts_pronoun_alone").search(request.folded)
+    if pronoun and request.memory.contact and (not found or (found.score < 4 and found.start > pronoun.start())):
+        return call("delete_contact", contact=request.memory.contact)
+    several = _people_in_a_row(request.text)
+    if len(several) > 1:
+        return Filled([Call("delete_contact", {"contact": name}) for name in several])
+    found = found or names.best(request.whole, enough=1)
+    person = quoted.value if quoted else found.name if found else ""
     return call("delete_contact", "" if person else "contact", contact=person)
 
 
-def search(request: Request) -> Filled:
-    text = request.text
-    campaign = None
-    inside = rule("contacts_search_inside").search(fold(text))
-    if inside:
-        campaign = request.marked.things[inside[1]].value
-        text = without_signs(text, _CAMPAIGN)
-    elif re.search(r"\b(?:in|on) (?:it|this campaign|that campaign|the campaign)\b", request.folded):
-        campaign = request.memory.campaign
-        text = re.sub(r"\b(?:in|on) (?:it|this campaign|that campaign|the campaign)\b", "", text, flags=re.I)
-    status = common.status(request, "contact_status")
-    tags = common.tags(request, text)
-    text = _without_tags(request, text)
-    plain, text = common.plain_tags(request, text)
-    tags += [tag for tag in plain if tag not in tags]
-    limit = common.limit(request)
-    if status:
-        text = _without_status(text)
-    query = peel(text, "query")
-    if query and rule("contacts_search").fullmatch(fold(query)):
-        query = ""
-    return call(
-        "search_contacts",
-        query=request.say(query).strip(" ?.!,'\""),
-        limit=limit,
-        status=status,
-        tags=tags,
-        campaign=campaign,
-    )
-
-
-def _without_status(text: str) -> str:
-    from agent.planner.text import lexicon
-
-    forms = [str(form) for forms in lexicon()["contact_status"].values() for form in forms]
-    return (
-        re.sub(
-            rf"(?:(?:who|that|have|has|are|is|haben|sich|qui|sont)\s+)*(?<!\w)(?:{'|'.join(forms)})(?!\w)",
-            "",
-            fold(text),
-        )
-        if re.search("|".join(forms), fold(text))
-        else text
-    )
+def _people_in_a_row(text: str) -> list[str]:
+    """ "Delete Ada King and Ola Lund"."""
+    found = [one for one in names.candidates(text) if one.score >= names.ENOUGH]
+    apart = [text[a.end : b.start] for a, b in itertools.pairwise(found)]
+    joined = all(re.fullmatch(r"\s*(?:,|,?\s*(?:and|und|et|y|&|as well as))\s*", fold(between)) for between in apart)
+    return [one.name for one in found] if joined else []
 
 
 def imports(request: Request) -> Filled:

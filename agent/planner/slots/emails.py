@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 
+from agent.planner import names
+from agent.planner.contract import Call
+from agent.planner.dates import DEFAULT_TIME, When
+from agent.planner.names import beside, everyday
 from agent.planner.patterns import SIGNS, rule
 from agent.planner.phrases import has_words, peel, tones, without_signs
 from agent.planner.slots import common
 from agent.planner.slots.common import Filled, Request, call
+from agent.planner.slots.topics import topic
 from agent.planner.spelling import vocabulary
 from agent.planner.text import fold
 
@@ -78,14 +83,23 @@ def _sub_folded(shape: re.Pattern[str], text: str) -> str:
 def _to_whom(request: Request) -> str | None:
     if re.search(r"\b(?:to|for) (?:her|him)\b", request.folded):
         return request.memory.contact
-    named = rule("emails_to_whom_named").search(request.text)
-    if (
-        named
-        and not any(fold(named[1]) in fold(c.name) for c in request.situation.campaigns)
-        and request.first("campaign")
-    ):
-        return named[1]
+    return _named_reader(request, request.text) if request.first("campaign") else None
+
+
+def _named_reader(request: Request, text: str) -> str | None:
+    """Who reads it: "for Ola Lund", "as Ola Lund sees it", "Ola Lund's copy"; no part of a campaign's name."""
+    campaigns = [fold(c.name) for c in request.situation.campaigns]
+    for found in sorted(names.candidates(text), key=lambda one: -one.score):
+        before, after = fold(text[: found.start]), fold(text[found.end :])
+        reads = bool(_FOR_WHOM.search(before) or _READS.match(after))
+        # One word behind "saying ..." is part of what is to be said ("... moves to Tuesdays").
+        reads = reads and (" " in found.name or not _MORE.search(before))
+        if reads and found.score >= 1 and not any(fold(found.name) in name for name in campaigns):
+            return found.name
     return None
+
+
+_FOR_WHOM, _READS = rule("emails_for_whom"), rule("emails_reads")
 
 
 def _tone(text: str) -> tuple[str | None, str]:
@@ -93,7 +107,7 @@ def _tone(text: str) -> tuple[str | None, str]:
     folded = fold(text)
     frame = _TONE.search(folded)
     if frame:
-        group = next(g for g in ("it", "it2", "it3", "it4", "it5") if frame[g])
+        group = next(g for g in ("it", "it2", "it3", "it4", "it5", "it6") if frame[g])
         said = frame[group]
         named = tones(said)
         tone = " and ".join(n for _, _, n in named) if named and "less" not in said and "more" not in said else said
@@ -121,6 +135,8 @@ def _tone(text: str) -> tuple[str | None, str]:
 
 
 _MORE = rule("emails_more")
+# "Explain in a mail that ...": only what follows is to be said.
+_IN_A_MAIL = rule("emails_in_a_mail")
 
 
 def _instructions(request: Request, text: str) -> str | None:
@@ -132,7 +148,9 @@ def _instructions(request: Request, text: str) -> str | None:
         elif match and not has_words(text[match.end() :]):
             return None
     start = _MORE.search(fold(text))
-    rest = text[start.start() :] if start else text
+    if not start and _is_frame(fold(text)):
+        return None
+    rest = _IN_A_MAIL.sub("", text[start.start() :]) if start else text
     rest = peel(rest, "instruction")
     rest = re.sub(
         r"^(?:(?:for|to|of|and|in|it|them|everyone|campaign|please|4|2)(?=\W|$)|[\s,.;:!-])+", "", rest, flags=re.I
@@ -142,13 +160,19 @@ def _instructions(request: Request, text: str) -> str | None:
     return request.say(rest).strip(" ,.;:")
 
 
+def _is_frame(folded: str) -> bool:
+    """Nothing that a mail could say: "what I'd love is one for all"."""
+    content = [word for word in re.findall(r"[^\W_]+", folded) if word not in everyday() and word not in beside()]
+    return bool(rule("campaigns_first_person").search(folded)) or not [w for w in content if not _NOUNS.fullmatch(w)]
+
+
+_NOUNS = rule("emails_nouns")
+
+
 def preview(request: Request) -> Filled:
     campaign = common.campaign(request)
     person = request.first("email")
-    named = rule("emails_preview_named").search(request.text)
-    seen = rule("emails_preview_seen").search(request.text)
-    named = seen or named
-    who = person.value if person else named[1] if named and request.first("campaign") else None
+    who = person.value if person else _named_reader(request, request.text) if request.first("campaign") else None
     if not who and re.search(r"\b(?:for|to) (?:her|him)\b", request.folded):
         who = request.memory.contact
     return call("preview_email", "" if campaign else "campaign", campaign=campaign, contact=who)
@@ -156,10 +180,11 @@ def preview(request: Request) -> Filled:
 
 def search(request: Request) -> Filled:
     text = re.sub(SIGNS["{D}"], " ", request.text) if request.first("date") else request.text
-    query = request.say(peel(text, "email_query")).strip(" ?.!,'\"")
+    limit, text = common.take_limit(text)
+    query = request.say(topic(text, "mails")).strip(" ?.!,'\"")
     if re.fullmatch(r"(?:that|this|it|them|those|the same|about|eso|das|davon|cela|\W)*", fold(query)):
         query = request.memory.query or ""
-    return call("search_emails", "" if query else "query", query=query, limit=common.limit(request))
+    return call("search_emails", "" if query else "query", query=query, limit=limit)
 
 
 def test(request: Request) -> Filled:
@@ -176,11 +201,35 @@ def send(request: Request) -> Filled:
     campaign = common.campaign(request, guess=False)
     if not campaign and re.match(r"^(?:send|schedule|reschedule|launch|sende|envia|envoie)\b[^a-z]*$", request.folded):
         campaign = request.memory.campaign
+    if several := _several(request):
+        return Filled([Call("send_campaign", arguments) for arguments in several])
     moment = common.when(request)
+    if moment and _is_now(request, moment):
+        moment = None
     filled = call(
         "send_campaign", "" if campaign else "campaign", campaign=campaign, send_at=moment.send_at() if moment else None
     )
     return _with_audience(request, filled, campaign)
+
+
+def _is_now(request: Request, moment: When) -> bool:
+    """ "Send it today", said after nine: the hour a day stands for is past, so now is meant."""
+    here = request.situation.now.astimezone(moment.zone)
+    return not moment.clock and not moment.moment and moment.day == here.date() and here.time() >= DEFAULT_TIME
+
+
+def _several(request: Request) -> list[dict[str, str]]:
+    """ "Send Lamp Week on Monday and Harvest Fair on Tuesday", "... Lamp Week and Harvest Fair tomorrow"."""
+    row = rule("emails_in_a_row").search(request.text)
+    if not row:
+        return []
+    said = row.group(0)
+    named, dates = request.all("campaign", said), request.all("date", said)
+    if len(dates) not in (0, 1, len(named)) or len({thing.value for thing in named}) < 2:
+        return []
+    times = [common.read(date, request).send_at() for date in dates]
+    times = times * len(named) if len(times) == 1 else times
+    return [{"campaign": thing.value, **({"send_at": times[at]} if times else {})} for at, thing in enumerate(named)]
 
 
 _TO_PEOPLE = rule("emails_to_people")
@@ -194,7 +243,7 @@ def _with_audience(request: Request, filled: Filled, campaign: str | None) -> Fi
     phrase = re.sub(SIGNS["{D}"], " ", request.text[found.start("it") :])
     if rule("emails_with_audience").search(fold(phrase)):
         return filled
-    query = request.say(peel(phrase, "query")).strip(" .!?")
+    query = request.say(topic(phrase, "people")).strip(" .!?")
     if query:
         first = call("add_contacts_to_campaign", campaign=campaign, query=query)
         return Filled(first.calls + filled.calls, filled.missing)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.planner.slots import audience, campaigns, contacts, emails, insights
+from agent.planner.slots import audience, campaigns, contacts, emails, insights, new_campaign, people
 from agent.planner.slots.common import Filled, Request, Slots
 
 _BY_TOOL: Mapping[str, Slots] = {
     "create_contact": contacts.create,
     "update_contact": contacts.update,
     "delete_contact": contacts.delete,
-    "search_contacts": contacts.search,
+    "search_contacts": people.search,
     "import_contacts": contacts.imports,
-    "create_campaign": campaigns.create,
+    "create_campaign": new_campaign.create,
     "update_campaign": campaigns.update,
     "list_campaigns": campaigns.listing,
     "get_campaign": campaigns.get,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from agent.planner.names import everyday
 from agent.planner.patterns import rule
-from agent.planner.phrases import peel
 from agent.planner.slots import common
 from agent.planner.slots.common import Filled, Request, call
+from agent.planner.slots.topics import topic
 from agent.planner.text import fold
 
 
@@ -48,6 +49,7 @@ def _unknown(request: Request) -> list[str]:
         if (name := request.say(part).strip(" ?.!"))
         and len(name.split()) <= 4
         and (name[:1].isupper() or re.match(r"compare", request.folded))
+        and not all(word in everyday() for word in re.findall(r"[^\W_]+", fold(name)))
         and not re.fullmatch(r"(?:it|them|that|this|the last one|which.*)", fold(name))
     ]
 
@@ -59,7 +61,7 @@ def improve(request: Request) -> Filled:
 
 
 def suggest(request: Request) -> Filled:
-    goal = request.say(peel(request.whole, "goal")).strip(" ?.!,")
+    goal = request.say(topic(request.whole, "goal")).strip(" ?.!,")
     goal = re.sub(r"^(?:for|in|on|around|fur|für|pour|para|en)\s+", "", goal, flags=re.I)
     if rule("insights_suggest").fullmatch(fold(goal)):
         goal = ""

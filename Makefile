@@ -6,6 +6,9 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 VENV := .venv
 RUN := $(VENV)/bin/
 STAMP := $(VENV)/.installed
+# What the benchmarks compare us with: its dependencies conflict with ours, so it has an environment of its own.
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench chaos eval clean lock setup
@@ -16,7 +19,7 @@ help:
 	@echo "make lint    the quick part of it: ruff, mypy, import contracts"
 	@echo "make bench   the measurements (make bench ONLY=agent_turn for one)"
 	@echo "make chaos   only the tests that kill things"
-	@echo "make eval    the planner on the labelled requests"
+	@echo "make eval    the planner and the search on labelled requests"
 	@echo "make lock    choose the dependencies' versions anew (needs uv)"
 	@echo "make clean   remove .venv and caches; your data stays"
 
@@ -43,15 +46,24 @@ lint: $(STAMP)
 test: lint
 	$(RUN)pytest -n 2 --dist loadfile
 
-bench: $(STAMP)
+$(PEERS_STAMP): bench/peers.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed." >&2; exit 1; }
+	@echo "Setting up $(PEERS) .."
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
+		-r bench/peers.lock
+	@touch $(PEERS_STAMP)
+
+bench: $(STAMP) $(PEERS_STAMP)
 	@for script in $(if $(ONLY),$(ONLY),$$(grep -l '__main__' bench/*.py | xargs -n1 basename | sed 's/\.py$$//')); do \
 		echo "== bench/$$script.py"; $(RUN)python -m bench.$$script || exit 1; done
 
 chaos: $(STAMP)
-	$(RUN)pytest tests/db/test_embedded.py tests/agent/test_failures.py tests/interfaces/cli/test_crashes.py
+	CHAOS=full $(RUN)pytest tests/chaos tests/db/test_embedded.py tests/agent/test_failures.py tests/interfaces/cli/test_crashes.py
 
 eval: $(STAMP)
 	$(RUN)python -m evals.planner
+	$(RUN)python -m evals.search
 
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed to choose versions: https://docs.astral.sh/uv/" >&2; exit 1; }
@@ -59,5 +71,5 @@ lock:
 		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,7 +24,14 @@ from langgraph.checkpoint.base import (
 
 from db import conversations
 from db.conversations import CheckpointRow, WriteRow
-from db.pool import Database
+from db.pool import Connection, Database
+
+# Where a run's configuration keeps the lease of its turn; names with two underscores are not stored with the state.
+LEASE = "__lease"
+
+
+class LeaseLost(RuntimeError):
+    """This turn no longer has its conversation, so it may not write what it remembers."""
 
 
 def thread_id(tenant: UUID, conversation: UUID) -> str:
@@ -79,6 +86,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
         kind, data = self.serde.dumps_typed(checkpoint)
         _, about = self.serde.dumps_typed(get_checkpoint_metadata(config, metadata))
         async with self._database.transaction(tenant) as db:
+            await hold(db, tenant, conversation, _lease(config))
             row = CheckpointRow(checkpoint["id"], kind, data, about)
             await conversations.save_checkpoint(db, tenant, conversation, row)
         return _at(config, checkpoint["id"])
@@ -92,12 +100,30 @@ class Checkpoints(BaseCheckpointSaver[int]):
             kind, data = self.serde.dumps_typed(value)
             rows.append((WRITES_IDX_MAP.get(channel, place), WriteRow(task_id, channel, kind, data)))
         async with self._database.transaction(tenant) as db:
+            await hold(db, tenant, conversation, _lease(config))
             await conversations.save_writes(db, tenant, conversation, config["configurable"]["checkpoint_id"], rows)
 
     async def adelete_thread(self, thread_id: str) -> None:
         tenant, conversation = (UUID(part) for part in thread_id.split("/"))
         async with self._database.transaction(tenant) as db:
             await conversations.forget(db, tenant, conversation)
+
+
+async def hold(db: Connection, tenant: UUID, conversation: UUID, owner: UUID) -> None:
+    """Keep the turn's lease until the end of this transaction. Raises `LeaseLost`.
+
+    A turn that was stopped for longer than its lease must not write over the next one's memory, and one that began
+    before somebody was erased must not write them back.
+    """
+    if not await conversations.is_leased(db, tenant, conversation, owner=owner):
+        raise LeaseLost
+
+
+def _lease(config: RunnableConfig) -> UUID:
+    """Raises `LeaseLost` for a run that has none."""
+    if LEASE not in config["configurable"]:
+        raise LeaseLost
+    return UUID(config["configurable"][LEASE])
 
 
 def _ids(config: RunnableConfig) -> tuple[UUID, UUID]:
@@ -111,5 +137,6 @@ def _at(config: RunnableConfig, checkpoint_id: str) -> RunnableConfig:
             "thread_id": config["configurable"]["thread_id"],
             "checkpoint_ns": config["configurable"].get("checkpoint_ns", ""),
             "checkpoint_id": checkpoint_id,
+            **({LEASE: config["configurable"][LEASE]} if LEASE in config["configurable"] else {}),
         }
     }

@@ -17,7 +17,8 @@ from langgraph.types import Command
 from psycopg_pool import PoolTimeout
 
 from agent import memory
-from agent.checkpoints import Checkpoints, thread_id
+from agent.checkpoints import LEASE as LEASE_KEY
+from agent.checkpoints import Checkpoints, LeaseLost, hold, thread_id
 from agent.events import ApprovalAsked, ConfirmationAsked, Done, Event, Failed, Notice, ProposedCall, Text
 from agent.graph import MOST_ROUNDS, Turn, build
 from agent.models import LanguageModel, ModelFailed
@@ -64,8 +65,14 @@ class Agent:
         """Tell the conversation what a person decided at the door, so that later turns know."""
         async with ctx.database.transaction(ctx.tenant.id) as db:
             await conversations.say_now(db, ctx.tenant.id, _conversation(ctx), role="note", text=text, at=ctx.now())
-        config = self._config(ctx)
-        await self._graph.aupdate_state(config, {"messages": [AIMessage(text)]}, as_node="think")
+        owner = uuid4()
+        # Without the lease another turn is under way; the transcript has it, and the model does without.
+        if await self._take(ctx, owner):
+            try:
+                config = self._config(ctx, owner)
+                await self._graph.aupdate_state(config, {"messages": [AIMessage(text)]}, as_node="think")
+            finally:
+                await asyncio.shield(self._release(ctx, owner))
 
     async def turn(
         self, text: str, ctx: Context, *, context_text: str | None = None, confirm: bool = True
@@ -113,21 +120,30 @@ class Agent:
                 return
             renewal = asyncio.create_task(self._renew(ctx, owner))
             try:
-                async with contextlib.aclosing(self._turn(ctx, said, what, confirm)) as events:
+                async with contextlib.aclosing(self._turn(ctx, owner, said, what, confirm)) as events:
                     async for event in events:
                         yield event
             finally:
                 renewal.cancel()
                 await asyncio.shield(self._release(ctx, owner))
+        except LeaseLost:
+            yield Failed(
+                "Somebody was erased while this was being answered, so this turn is not remembered. What it did is "
+                "done; say again what is missing.",
+                code="lost",
+            )
         except (psycopg.OperationalError, PoolTimeout) as error:
             log.warning("the database failed in a turn: %s", type(error).__name__)
             yield Failed(
                 "The database was lost in the middle. What was done is kept; try again in a moment.", code="database"
             )
 
-    async def _turn(self, ctx: Context, said: str, what: str | Command[Any], confirm: bool) -> AsyncGenerator[Event]:
-        config = self._config(ctx)
+    async def _turn(
+        self, ctx: Context, owner: UUID, said: str, what: str | Command[Any], confirm: bool
+    ) -> AsyncGenerator[Event]:
+        config = self._config(ctx, owner)
         async with ctx.database.transaction(ctx.tenant.id) as db:
+            await hold(db, ctx.tenant.id, _conversation(ctx), owner)
             stopped = await conversations.interrupted(db, ctx.tenant.id, _conversation(ctx))
             turn = await conversations.begin_turn(db, ctx.tenant.id, _conversation(ctx), said, ctx.now())
         answer: list[str] = []
@@ -163,6 +179,7 @@ class Agent:
             end = failure or Done(waiting=waiting, model=self.name, prompt=self._model.prompt_id)
         text = "".join(answer) or (failure.text if failure else "")
         async with ctx.database.transaction(ctx.tenant.id) as db:
+            await hold(db, ctx.tenant.id, _conversation(ctx), owner)
             await conversations.say(
                 db, ctx.tenant.id, _conversation(ctx), turn=turn, role="agent", text=text, at=ctx.now()
             )
@@ -186,7 +203,9 @@ class Agent:
             await asyncio.sleep(RENEWAL)
             with contextlib.suppress(psycopg.Error, PoolTimeout):
                 async with ctx.database.transaction(ctx.tenant.id) as db:
-                    await self._lease(db, ctx, owner)
+                    await conversations.renew(
+                        db, ctx.tenant.id, _conversation(ctx), owner=owner, seconds=LEASE
+                    )  # fmt: skip
 
     async def _lease(self, db: Any, ctx: Context, owner: UUID) -> bool:
         return await conversations.lease(
@@ -207,9 +226,11 @@ class Agent:
             assert isinstance(event, Event)
             yield event
 
-    def _config(self, ctx: Context) -> RunnableConfig:
+    def _config(self, ctx: Context, owner: UUID | None = None) -> RunnableConfig:
+        """For a run; `owner` has the conversation's lease, without which nothing can be stored."""
+        lease = {LEASE_KEY: str(owner)} if owner else {}
         return {
-            "configurable": {"thread_id": thread_id(ctx.tenant.id, _conversation(ctx))},
+            "configurable": {"thread_id": thread_id(ctx.tenant.id, _conversation(ctx)), **lease},
             # Three nodes a round; the graph's own limit speaks first.
             "recursion_limit": 3 * MOST_ROUNDS + 10,
         }

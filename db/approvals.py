@@ -97,11 +97,6 @@ async def pending(db: Connection, tenant: UUID, at: datetime) -> list[ApprovalRo
     return await _rows(db, "pending", {"tenant": tenant, "at": at})
 
 
-async def forget_contact(db: Connection, tenant: UUID, contact_id: UUID) -> None:
-    """Blank the cards that speak of an erased contact."""
-    await db.execute(sql("approvals", "forget_contact"), {"tenant": tenant, "contact_id": contact_id})
-
-
 async def _rows(db: Connection, name: str, parameters: dict[str, Any]) -> list[ApprovalRow]:
     async with db.cursor(row_factory=class_row(ApprovalRow)) as cursor:
         await cursor.execute(sql("approvals", name), parameters)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, TypeVar
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pgvector import HalfVector
@@ -19,7 +19,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "scheduled": frozenset({"draft", "sending", "paused", "cancelled"}),
     "sending": frozenset({"sent", "paused", "cancelled", "failed"}),
     "paused": frozenset({"scheduled", "sending", "cancelled"}),
-    "sent": frozenset({"completed"}),
+    # Mails that were in flight when a worker died may be sent again, by a person's decision.
+    "sent": frozenset({"completed", "sending"}),
     "failed": frozenset({"scheduled", "cancelled"}),
     "completed": frozenset(),
     "cancelled": frozenset(),
@@ -44,13 +45,29 @@ class CountedRow(CampaignRow):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecipientRow:
-    contact_id: UUID
-    email: str
-    first_name: str | None
-    last_name: str | None
+class RecipientsRow:
+    """The contacts of a campaign that are alike in whether and why they are left out."""
+
     left_out: str | None
-    """Why this contact would get no mail; None for a recipient."""
+    """Why these contacts would get no mail; None for the recipients."""
+    people: int
+    hash: str
+    """SHA-256 over their ids and addresses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendingRow:
+    """What sending knows of a campaign."""
+
+    campaign_id: UUID
+    name: str
+    status: str
+    send_at: datetime | None
+    starts_at: datetime | None
+    content_fingerprint: str | None
+    on_crash: Literal["park", "resend"]
+    why: str | None
+    """Why it stopped, or what it waits for; a sentence."""
 
 
 Row = TypeVar("Row")
@@ -166,9 +183,52 @@ async def remove_contacts(db: Connection, tenant: UUID, campaign_id: UUID, conta
     return (await db.execute(sql("campaigns", "remove_contacts"), parameters)).rowcount
 
 
-async def recipients(db: Connection, tenant: UUID, campaign_id: UUID) -> list[RecipientRow]:
-    """Every contact of the campaign, in a stable order, with why they would be left out."""
-    return await _rows(db, RecipientRow, "recipients", {"tenant": tenant, "campaign_id": campaign_id})
+async def recipients(db: Connection, tenant: UUID, campaign_id: UUID) -> list[RecipientsRow]:
+    """Who would get the campaign and who would not: one row a reason, with how many and a fingerprint of them."""
+    return await _rows(db, RecipientsRow, "recipients", {"tenant": tenant, "campaign_id": campaign_id})
+
+
+async def schedule(db: Connection, tenant: UUID, id: UUID, *, starts_at: datetime, content: str) -> None:
+    """Keep when the first mail may leave, and the fingerprint of the content that was approved."""
+    parameters = {"tenant": tenant, "id": id, "starts_at": starts_at, "content": content}
+    await db.execute(sql("campaigns", "schedule"), parameters)
+
+
+async def explain(db: Connection, tenant: UUID, id: UUID, why: str | None) -> None:
+    """Keep the sentence that says why the campaign stopped or waits; None when it goes on."""
+    await db.execute(sql("campaigns", "explain"), {"tenant": tenant, "id": id, "why": why})
+
+
+async def choose_on_crash(db: Connection, tenant: UUID, id: UUID, on_crash: Literal["park", "resend"]) -> None:
+    """Choose what becomes of mails that are in flight when a worker dies."""
+    await db.execute(sql("campaigns", "choose_on_crash"), {"tenant": tenant, "id": id, "on_crash": on_crash})
+
+
+async def due(db: Connection, tenant: UUID) -> list[UUID]:
+    """The scheduled ones whose time has come, by the database's clock."""
+    return await _ids(db, "due", {"tenant": tenant})
+
+
+async def under_way(db: Connection, tenant: UUID) -> list[UUID]:
+    """The ones that are being sent."""
+    return await _ids(db, "under_way", {"tenant": tenant})
+
+
+async def finish(db: Connection, tenant: UUID, id: UUID, *, at: datetime) -> bool:
+    """Move a campaign that has nothing more to send to `sent`; say whether it was `sending`."""
+    if not await move(db, tenant, id, "sent", at=at):
+        return False
+    await db.execute(sql("campaigns", "done"), {"tenant": tenant, "id": id})
+    return True
+
+
+async def settled(db: Connection, tenant: UUID, after: timedelta) -> list[UUID]:
+    """The sent ones whose last mail left longer than `after` ago."""
+    return await _ids(db, "settled", {"tenant": tenant, "after": after})
+
+
+async def sending_facts(db: Connection, tenant: UUID, id: UUID) -> SendingRow | None:
+    return _first(await _rows(db, SendingRow, "sending_facts", {"tenant": tenant, "id": id}))
 
 
 async def counts(db: Connection, tenant: UUID, campaign_id: UUID) -> tuple[int, int]:
@@ -180,6 +240,11 @@ async def counts(db: Connection, tenant: UUID, campaign_id: UUID) -> tuple[int, 
 
 def _first(rows: list[Row]) -> Row | None:
     return rows[0] if rows else None
+
+
+async def _ids(db: Connection, name: str, parameters: dict[str, Any]) -> list[UUID]:
+    cursor = await db.execute(sql("campaigns", name), parameters)
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def _rows(db: Connection, row: type[Row], name: str, parameters: dict[str, Any]) -> list[Row]:

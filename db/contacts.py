@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from db.pool import Connection
 from db.queries import sql
-
-# What a matched rare word adds to the cosine (docs/decisions/0005).
-WORD_BONUS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +37,6 @@ class ContactRow:
         return f"{self.full_name} ({self.email})" if self.full_name else self.email
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoundRow(ContactRow):
-    """A contact that a search found: the words that matched, and the score it was ranked by."""
-
-    matched: list[str]
-    score: float
-
-
 @dataclass(frozen=True)
 class Filter:
     """Which contacts: those with this status, all of these tags, and in this campaign. None: any."""
@@ -59,20 +47,6 @@ class Filter:
 
     def parameters(self) -> dict[str, Any]:
         return {"status": self.status, "tags": self.tags, "campaign": self.campaign}
-
-
-@dataclass(frozen=True)
-class Nearness:
-    """How near a contact must be: all three of a score, a share of the best score, and deviations above the mean.
-
-    Tenants with fewer than thirty notes have a floor and a share of their own, and no deviations.
-    """
-
-    floor: float
-    share: float
-    deviations: float
-    few_floor: float
-    few_share: float
 
 
 async def add(
@@ -157,33 +131,17 @@ async def count(db: Connection, tenant: UUID, which: Filter) -> int:
     return int(row[0]) if row else 0
 
 
-async def search(
-    db: Connection, tenant: UUID, which: Filter, *, query: str, words: dict[str, str], phone: str | None,
-    vector: HalfVector, model: str, nearness: Nearness, offset: int, limit: int,
-) -> list[FoundRow]:  # fmt: skip
-    """Best first. `words` are the telling words of the query, each with the tsquery that finds its forms."""
-    async with db.cursor(row_factory=class_row(FoundRow)) as cursor:
-        await cursor.execute(
-            sql("contacts", "search"),
-            {
-                "tenant": tenant, "query": query, "words": list(words), "lexemes": list(words.values()),
-                "phone": phone, "vector": vector, "model": model, "bonus": WORD_BONUS, "offset": offset, "limit": limit,
-            } | asdict(nearness) | which.parameters(),
-        )  # fmt: skip
-        return await cursor.fetchall()
+async def tag_among(db: Connection, tenant: UUID, names: list[str]) -> str | None:
+    """The first of `names` that is a tag of some contact."""
+    cursor = await db.execute(sql("contacts", "tag_among"), {"tenant": tenant, "names": names}, prepare=False)
+    row = await cursor.fetchone()
+    return row[0] if row else None
 
 
 async def all_tags(db: Connection, tenant: UUID) -> list[str]:
-    """The fifty most used tags, most used first."""
+    """The fifty most used tags, most used first; of a large tenant, those of some ten thousand of its contacts."""
     cursor = await db.execute(sql("contacts", "all_tags"), {"tenant": tenant})
     return [row[0] for row in await cursor.fetchall()]
-
-
-async def merge(db: Connection, tenant: UUID, rows: list[dict[str, Any]], at: datetime) -> tuple[int, int]:
-    """Add or complete contacts, one row an address (any case); return (created, changed)."""
-    cursor = await db.execute(sql("contacts", "merge"), {"tenant": tenant, "rows": Jsonb(rows), "at": at})
-    row = await cursor.fetchone()
-    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 async def _one(db: Connection, name: str, parameters: dict[str, Any]) -> ContactRow | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
+
+from psycopg.rows import class_row
 
 from db.pool import Connection
 from db.queries import sql
@@ -51,11 +53,24 @@ async def open_one(db: Connection, tenant: UUID, *, actor: str, name: str | None
 
 
 async def lease(db: Connection, tenant: UUID, id: UUID, *, actor: str, owner: UUID, seconds: float) -> bool:
-    """Take the conversation for a turn, or keep it; False while another turn has it."""
+    """Take the conversation for a turn; False while another turn has it. Waits while somebody is being erased."""
+    await db.execute(sql("conversations", "enter"), {"tenant": tenant})
     cursor = await db.execute(
         sql("conversations", "lease"),
         {"tenant": tenant, "id": id, "actor": actor, "owner": owner, "seconds": seconds},
     )
+    return await cursor.fetchone() is not None
+
+
+async def renew(db: Connection, tenant: UUID, id: UUID, *, owner: UUID, seconds: float) -> bool:
+    """Keep the conversation for longer; False when `owner` has lost it."""
+    parameters = {"tenant": tenant, "id": id, "owner": owner, "seconds": seconds}
+    return await (await db.execute(sql("conversations", "renew"), parameters)).fetchone() is not None
+
+
+async def is_leased(db: Connection, tenant: UUID, id: UUID, *, owner: UUID) -> bool:
+    """Whether `owner` has the conversation, and will have it until this transaction's end."""
+    cursor = await db.execute(sql("conversations", "is_leased"), {"tenant": tenant, "id": id, "owner": owner})
     return await cursor.fetchone() is not None
 
 
@@ -158,3 +173,29 @@ async def checkpoint(db: Connection, tenant: UUID, id: UUID) -> tuple[Checkpoint
 async def forget(db: Connection, tenant: UUID, id: UUID) -> None:
     """Delete the conversation with its messages and state."""
     await db.execute(sql("conversations", "forget"), {"tenant": tenant, "id": id})
+
+
+@dataclass(frozen=True)
+class SaidRow:
+    """A message, and the conversation it is in."""
+
+    conversation_id: UUID
+    name: str | None
+    begun_at: datetime
+    role: Role
+    text: str
+    created_at: datetime
+
+
+async def everything_said(db: Connection, tenant: UUID) -> AsyncGenerator[SaidRow]:
+    """Every message of the tenant, conversation by conversation, through a cursor."""
+    async with db.cursor(name="everything_said", row_factory=class_row(SaidRow)) as cursor:
+        await cursor.execute(sql("conversations", "saying"), {"tenant": tenant})
+        async for row in cursor:
+            yield row
+
+
+async def hold_turns(db: Connection, tenant: UUID) -> None:
+    """Until the transaction's end no turn begins, and those under way can't write any more."""
+    await db.execute(sql("conversations", "hold_turns"), {"tenant": tenant})
+    await db.execute(sql("conversations", "break_leases"), {"tenant": tenant})

@@ -31,6 +31,25 @@ class EmailRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContentRow:
+    """A campaign's mails together."""
+
+    templates: int
+    personal: int
+    """How many are drafts for single contacts."""
+    hash: str
+    """SHA-256 over every mail's id, reader, variant, subject and body."""
+    unknown_claims: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandInRow(ContactRow):
+    """One recipient, and how many there are of whom just as much is known."""
+
+    people: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoundEmailRow:
     """A template that a search found: the words that matched, and the score it was ranked by."""
 
@@ -66,6 +85,25 @@ async def all_of(db: Connection, tenant: UUID, campaign_id: UUID) -> list[EmailR
     return await _rows(db, "all_of", {"tenant": tenant, "campaign_id": campaign_id})
 
 
+async def content(db: Connection, tenant: UUID, campaign_id: UUID) -> ContentRow:
+    """All mails of the campaign as one fingerprint, with what an approval's card says of them."""
+    async with db.cursor(row_factory=class_row(ContentRow)) as cursor:
+        await cursor.execute(sql("emails", "content"), {"tenant": tenant, "campaign_id": campaign_id})
+        row = await cursor.fetchone()
+    assert row is not None, "an aggregate has a row"
+    return row
+
+
+async def of_ids(db: Connection, tenant: UUID, campaign_id: UUID, ids: list[UUID]) -> list[EmailRow]:
+    """These mails of the campaign, in no order; those that are not there are left out."""
+    return await _rows(db, "of_ids", {"tenant": tenant, "campaign_id": campaign_id, "ids": ids})
+
+
+async def mark_sent(db: Connection, tenant: UUID, campaign_id: UUID, at: datetime) -> None:
+    """Note when the campaign's mails began to leave."""
+    await db.execute(sql("emails", "mark_sent"), {"tenant": tenant, "campaign_id": campaign_id, "at": at})
+
+
 async def count_drafts(db: Connection, tenant: UUID, campaign_id: UUID) -> int:
     """How many drafts for single contacts there are."""
     cursor = await db.execute(sql("emails", "count_drafts"), {"tenant": tenant, "campaign_id": campaign_id})
@@ -93,6 +131,13 @@ async def readers(db: Connection, tenant: UUID, campaign_id: UUID, limit: int) -
     parameters = {"tenant": tenant, "campaign_id": campaign_id, "limit": limit}
     async with db.cursor(row_factory=class_row(ContactRow)) as cursor:
         await cursor.execute(sql("emails", "readers"), parameters)
+        return await cursor.fetchall()
+
+
+async def stand_ins(db: Connection, tenant: UUID, campaign_id: UUID) -> list[StandInRow]:
+    """One recipient of the template for each set of known fields, those who stand for most people first."""
+    async with db.cursor(row_factory=class_row(StandInRow)) as cursor:
+        await cursor.execute(sql("emails", "stand_ins"), {"tenant": tenant, "campaign_id": campaign_id})
         return await cursor.fetchall()
 
 

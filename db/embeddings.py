@@ -80,6 +80,10 @@ class RemoteEmbedder:
         import httpx
 
         self.name = model
+        self._asked: dict[str, object] = {"model": model}
+        # OpenAI's third generation gives 1536 numbers or more, and as many as one asks for; others refuse to be asked.
+        if model.startswith("text-embedding-3"):
+            self._asked["dimensions"] = PLACES
         self._client: httpx.AsyncClient = httpx.AsyncClient(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {api_key}"},
@@ -101,7 +105,7 @@ class RemoteEmbedder:
 
         for attempt in range(attempts):
             try:
-                answer = await self._client.post("embeddings", json={"model": self.name, "input": batch})
+                answer = await self._client.post("embeddings", json=self._asked | {"input": batch})
                 answer.raise_for_status()
                 rows = sorted(answer.json()["data"], key=lambda row: row["index"])
                 if len(rows) != len(batch):

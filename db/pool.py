@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -65,12 +65,19 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self, tenant: UUID, *, read_only: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, tenant: UUID, *, read_only: bool = False, pipelined: bool = False
+    ) -> AsyncIterator[Connection]:
         """One transaction that sees the rows of `tenant` only; committed on leaving, rolled back on an exception.
 
-        With `read_only` Postgres itself refuses every write.
+        With `read_only` Postgres itself refuses every write. `pipelined`: statements go out without waiting for the
+        one before; reading a cursor, and leaving, waits. Errors come up there.
         """
-        async with self._pool.connection() as connection, connection.transaction():
+        async with (
+            self._pool.connection() as connection,
+            connection.pipeline() if pipelined else nullcontext(),
+            connection.transaction(),
+        ):
             await connection.execute(BEGIN, ("on" if read_only else "off", ROLE, str(tenant)))
             yield connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
@@ -14,21 +15,38 @@ Noun = Literal["contacts", "campaigns", "emails"]
 NOUNS: tuple[Noun, ...] = ("contacts", "campaigns", "emails")
 
 
-async def missing(
-    db: Connection, tenant: UUID, noun: Noun, model: str, *, after: UUID, limit: int
-) -> list[tuple[UUID, list[str]]]:
-    """(id, its texts) of rows without a vector of `model`, by id.
+@dataclass(frozen=True)
+class MissingRow:
+    """A row without a vector.
 
-    The texts: tags and note of a contact, name and description of a campaign, subject and body of a mail.
+    Its texts: tags and note of a contact, name and description of a campaign, subject and body of a mail.
     """
-    parameters = {"tenant": tenant, "model": model, "after": after, "limit": limit}
+
+    id: UUID
+    texts: list[str]
+    version: str
+    """Changes with every change of the row."""
+
+
+async def take_turn(db: Connection, tenant: UUID) -> bool:
+    """Whether this transaction may make vectors now; until it ends no other may."""
+    row = await (await db.execute(sql("vectors", "take_turn"), {"tenant": tenant})).fetchone()
+    return bool(row and row[0])
+
+
+async def missing(
+    db: Connection, tenant: UUID, noun: Noun, model: str, *, only_new: bool, after: UUID, limit: int
+) -> list[MissingRow]:
+    """Rows without a vector of `model`, by id; with `only_new` those that have none at all."""
+    parameters = {"tenant": tenant, "model": model, "only_new": only_new, "after": after, "limit": limit}
     cursor = await db.execute(sql("vectors", f"{noun}_missing"), parameters)
-    return [(row[0], [text or "" for text in row[1]]) for row in await cursor.fetchall()]
+    return [MissingRow(row[0], [text or "" for text in row[1]], row[2]) for row in await cursor.fetchall()]
 
 
-async def count(db: Connection, tenant: UUID, noun: Noun, model: str) -> int:
-    """How many rows lack a vector of `model`."""
-    cursor = await db.execute(sql("vectors", f"{noun}_count"), {"tenant": tenant, "model": model})
+async def count(db: Connection, tenant: UUID, noun: Noun, model: str, *, only_new: bool = False) -> int:
+    """How many rows lack a vector of `model`; with `only_new` how many have none at all."""
+    parameters = {"tenant": tenant, "model": model, "only_new": only_new}
+    cursor = await db.execute(sql("vectors", f"{noun}_count"), parameters)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -40,9 +58,12 @@ async def is_incomplete(db: Connection, tenant: UUID, model: str) -> bool:
     return bool(row and row[0])
 
 
-async def store(db: Connection, tenant: UUID, noun: Noun, model: str, vectors: dict[UUID, HalfVector]) -> None:
-    """Store the vectors of rows, by id."""
-    await db.execute(
-        sql("vectors", f"{noun}_store"),
-        {"tenant": tenant, "model": model, "ids": list(vectors), "vectors": list(vectors.values())},
-    )
+async def store(
+    db: Connection, tenant: UUID, noun: Noun, model: str, rows: list[MissingRow], vectors: list[HalfVector]
+) -> int:
+    """Store the vectors of those rows that are still as they were read; return how many."""
+    parameters = {
+        "tenant": tenant, "model": model, "ids": [row.id for row in rows], "versions": [row.version for row in rows],
+        "vectors": vectors,
+    }  # fmt: skip
+    return (await db.execute(sql("vectors", f"{noun}_store"), parameters)).rowcount

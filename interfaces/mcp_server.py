@@ -44,7 +44,7 @@ from db.pool import DatabaseUnavailable
 from interfaces.settings import BadSettings, Settings
 from interfaces.wiring import Program, local_actor, open_program
 from tools import ALL_TOOLS, BY_NAME, approvals
-from tools.approvals import ApprovalAsked, Decided
+from tools.approvals import Answered, ApprovalAsked, Decided
 from tools.base import LONGEST_RESULT, Arguments, Context, Result, Tool, tool
 from tools.campaigns import get_campaign, list_campaigns
 from tools.contacts import Contact, find_contact
@@ -175,7 +175,7 @@ class _Opened:
             return self._program.context()
 
     async def _open(self) -> Program:
-        opening = open_program(self._settings, local_actor("mcp"))
+        opening = open_program(self._settings, local_actor("mcp"), stays_open=True)
         # A call that is cancelled meanwhile must not leave the database server half held.
         with anyio.CancelScope(shield=True):
             program = await self._stack.enter_async_context(opening)
@@ -357,7 +357,7 @@ class _Lean(GenerateJsonSchema):
 
 
 def _output_schema(output: type[Result]) -> dict[str, Any]:
-    if not issubclass(output, ApprovalAsked):
+    if not issubclass(output, Answered):
         return output.model_json_schema(mode="serialization", schema_generator=_Lean)
     # Where the client asks its person at once, the answer is what the decision did.
     either = TypeAdapter(ApprovalAsked | Decided).json_schema(mode="serialization", schema_generator=_Lean)

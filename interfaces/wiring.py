@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,9 @@ from db.embeddings import Embedder, LocalEmbedder, RemoteEmbedder
 from db.migrate import migrate
 from db.pool import Database
 from db.tenants import TenantRow
+from interfaces.embedding import BackgroundEmbedder, in_background
 from interfaces.settings import BadSettings, Settings
+from mail.links import LinkSettings
 from tools.base import Actor, Context, Tenant, Writer
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Program:
     database: Database
     embedder: Embedder
     actor: Actor
+    embed_later: Callable[[], None] | None = None
+    """Wakes the background embedder, where there is one."""
 
     def context(self, *, conversation: UUID | None = None, actor: Actor | None = None) -> Context:
         """What a tool call through this door works with."""
@@ -50,7 +54,14 @@ class Program:
             now=lambda: datetime.now(UTC),
             writer=self.writer,
             conversation=conversation,
+            home=self.settings.home,
+            embed_later=self.embed_later,
         )
+
+    @property
+    def link_settings(self) -> LinkSettings:
+        """Where the links in mails lead, and what they are signed with."""
+        return self.settings.link_settings()
 
     @cached_property
     def agent(self) -> Agent:
@@ -82,9 +93,12 @@ class _WriterWhenNeeded:
 
 
 @asynccontextmanager
-async def open_program(settings: Settings, actor: Actor | None = None) -> AsyncIterator[Program]:
+async def open_program(
+    settings: Settings, actor: Actor | None = None, *, stays_open: bool = False
+) -> AsyncIterator[Program]:
     """Start or reach the database, bring its schema up to date, and find the tenant.
 
+    A door that `stays_open` also makes the vectors of imported notes, in the background.
     Raises `BadSettings`, `EmbeddedError`, `MigrationError` or `DatabaseUnavailable`, each with what to do.
     """
     async with open_database(settings) as url:
@@ -92,7 +106,14 @@ async def open_program(settings: Settings, actor: Actor | None = None) -> AsyncI
         database = Database(url)
         await database.open()
         try:
-            yield Program(settings, url, tenant, database, make_embedder(settings), actor or local_actor())
+            program = Program(settings, url, tenant, database, make_embedder(settings), actor or local_actor())
+            if not stays_open:
+                yield program
+                return
+            background = BackgroundEmbedder()
+            program.embed_later = background.wake
+            async with in_background(program.context(), background):
+                yield program
         finally:
             await database.close()
 

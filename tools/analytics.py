@@ -261,7 +261,7 @@ class SummarizePerformance(Arguments):
 @tool(effect="read")
 async def summarize_performance(args: SummarizePerformance, ctx: Context) -> PerformanceSummary:
     """How a campaign did: sent, opened, clicked, converted, links, beside the usual. Without `campaign`: all."""
-    since = _since(args.since, ctx) if args.since else None
+    since = read_since(args.since, ctx) if args.since else None
     async with ctx.transaction() as db:
         more = False
         if args.campaign:
@@ -430,7 +430,7 @@ def _beside(rate: Rate | None, usual: float) -> str:
     return "above the usual" if usual < rate.low else "below the usual"
 
 
-def _since(text: str, ctx: Context) -> datetime:
+def read_since(text: str, ctx: Context) -> datetime:
     """A date means its beginning, in the tenant's zone. Raises `BadDate` or `FutureSince`."""
     if len(text) <= len("2026-12-05"):
         since = datetime.combine(read_date(text), time(), ctx.tenant.zone)

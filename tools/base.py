@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args, get_type_hints
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -153,6 +154,10 @@ class Context:
     """The time, aware, in any zone. Tests set it."""
     writer: Writer | None = None
     conversation: UUID | None = None
+    home: Path | None = None
+    """The data folder, whose files may name people; None where there is none."""
+    embed_later: Callable[[], None] | None = None
+    """Asks the door to make missing vectors in the background; None where nothing runs in the background."""
     call: _Call | None = field(default=None, repr=False)
     """The tool call under way; set by `Tool.call`."""
 

@@ -18,7 +18,7 @@ from db.contacts import ContactRow, Filter
 from db.embeddings import EmbeddingError
 from db.pool import Connection
 from tools import audience
-from tools.base import Arguments, Context, Result, Text, tool
+from tools.base import PERSONAL, Arguments, Context, Result, Text, tool
 from tools.dates import day_in_words, in_words, read_date
 from tools.errors import (
     CampaignClosed,
@@ -35,7 +35,9 @@ from tools.fields import CampaignName, Cursor, Emails, PageSize, Words
 from tools.lists import cell, page_of, read_offset, read_place, write_cursor
 
 Name = Annotated[Text, Field(min_length=1, max_length=255)]
-About = Annotated[Text, Field(max_length=10_000, description="What the campaign is about: offer, occasion, goal.")]
+About = Annotated[
+    Text, PERSONAL, Field(max_length=10_000, description="What the campaign is about: offer, occasion, goal.")
+]
 Day = Annotated[Text, Field(max_length=60, description="Date like 2026-12-05.")]
 
 # Whoever adds "everyone who .." gets at most this many without saying a number.

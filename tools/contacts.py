@@ -13,12 +13,13 @@ import psycopg
 from pgvector import HalfVector
 from pydantic import Field
 
-from db import contacts, deliveries, events, vectors
+from db import contacts, deliveries, vectors
 from db.approvals import ApprovalRow
-from db.contacts import ContactRow, Filter, FoundRow
+from db.contacts import ContactRow, Filter
 from db.embeddings import EmbeddingError
 from db.pool import Connection
-from tools import approvals, audience
+from db.search import NAMED, FoundRow
+from tools import approvals, audience, erasure
 from tools.approvals import ApprovalAsked, Card
 from tools.base import Arguments, Context, Result, Text, tool
 from tools.campaigns import find_campaign
@@ -199,11 +200,13 @@ async def delete_contact(args: DeleteContact, ctx: Context) -> ApprovalAsked:
         row = await find_contact(db, ctx, args.contact)
         ctx.about(row.contact_id)
         mailed = await deliveries.count_for_contact(db, ctx.tenant.id, row.contact_id)
+        elsewhere = await erasure.elsewhere(db, ctx, row)
         card = Card(
             title=f"Erase {row.label}?",
             facts={
                 "Contact": Contact.of(row).text(),
                 "Mails in the history": f"{mailed} (kept without the person)",
+                **elsewhere.facts(),
             },
             warnings=["This cannot be undone. The address will not be mailed again, even if it is imported later."],
         )
@@ -231,12 +234,7 @@ async def _erase(db: Connection, ctx: Context, request: ApprovalRow) -> str:
     row = await contacts.find(db, ctx.tenant.id, request.contact_id)
     assert row is not None, "the fingerprint was compared in this transaction"
     ctx.about(row.contact_id)
-    await deliveries.suppress(db, ctx.tenant.id, row.email, reason="erased", source="delete_contact", at=ctx.now())
-    await deliveries.forget_contact(db, ctx.tenant.id, row.contact_id)
-    await events.forget_contact(db, ctx.tenant.id, row.contact_id)
-    await contacts.erase(db, ctx.tenant.id, row.contact_id)
-    await approvals.forget_contact(db, ctx, row.contact_id)
-    return "The contact is erased. A hash of the address stays, so that it is never mailed again."
+    return await erasure.erase(db, ctx, row)
 
 
 approvals.register("delete_contact", effect="erase", fingerprint=_erasure_fingerprint, carry_out=_erase)
@@ -285,22 +283,32 @@ async def _listed(db: Connection, ctx: Context, asked: audience.Audience, args: 
 
 
 async def with_reasons(ctx: Context, words: str, rows: list[FoundRow]) -> list[Match]:
-    """Each found contact with why: the words that matched, else the part of the note that is nearest in meaning."""
-    parts = {row.contact_id: _parts(row.description) for row in rows if not row.matched}
-    texts = [text for row in rows for text in parts.get(row.contact_id, [])]
+    """Each found contact with why: the name or words that matched, or the part of the note that is nearest."""
+    known = {row.contact_id: _reason(row) for row in rows}
+    parts = {row.contact_id: _parts(row.description) for row in rows if known[row.contact_id] is None}
+    texts = [text for those in parts.values() for text in those]
     try:
-        (asked, *vectors) = await ctx.embedder.embed([words, *texts]) if texts else (None,)
+        vectors = await ctx.embedder.embed([audience.asked(words), *texts]) if texts else []
     except EmbeddingError:
-        return [_match(row, row.description or "") for row in rows]
-    nearness = iter([float(numpy.dot(vector.to_numpy(), asked.to_numpy())) for vector in vectors] if asked else [])
-    matches = []
-    for row in rows:
-        if row.matched:
-            matches.append(_match(row, _with_words(row)))
-            continue
-        scored = [(next(nearness), part) for part in parts[row.contact_id]]
-        matches.append(_match(row, max(scored)[1] if scored else ""))
-    return matches
+        return [_match(row, known[row.contact_id] or row.description or "") for row in rows]
+    numbers = [vector.to_numpy() for vector in vectors]
+    near = {text: float(numpy.dot(vector, numbers[0])) for text, vector in zip(texts, numbers[1:], strict=True)}
+    return [
+        _match(row, known[row.contact_id] or max(parts.get(row.contact_id, []), key=near.__getitem__, default=""))
+        for row in rows
+    ]
+
+
+def _reason(row: FoundRow) -> str | None:
+    """Why a contact was found, as far as that is known without comparing the parts of its note by meaning."""
+    if 0 < row.called < NAMED:
+        return f"a name like “{row.full_name}”"
+    if row.matched:
+        return _with_words(row)
+    if row.called:
+        return f"matches “{row.phone_number or row.email}”"
+    parts = _parts(row.description)
+    return parts[0] if len(parts) == 1 else None
 
 
 def _with_words(row: FoundRow) -> str:

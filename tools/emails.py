@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -20,7 +22,7 @@ from db.emails import EmailRow, FoundEmailRow
 from db.embeddings import EmbeddingError
 from db.pool import Connection
 from db.tenants import TenantRow
-from mail.render import Rendered, merge_data, one_line, render
+from mail.render import layout_of, merge_data, one_line, render
 from tools import audience
 from tools.analytics import Figures
 from tools.base import PERSONAL, Arguments, Context, Result, Text, tool
@@ -39,6 +41,7 @@ from tools.errors import (
 )
 from tools.fields import CampaignName, Whom
 from tools.lists import cell
+from tools.mail_checks import review
 
 # Drafts for single people, each a model call: more are for a template, or for drafts by groups (a later version).
 MOST_DRAFTS = 50
@@ -46,6 +49,9 @@ MOST_DRAFTS = 50
 # A mail in a result: all of a usual one, and never more than a model should read.
 SHOWN = 8_000
 SHOWN_CLAIMS = 10
+
+# Said in the place of a contact: whoever gets the most holes. Somebody of that name is found by their address.
+WORST = "worst"
 
 # A whole mail is about many things, so its vector is near to none of them: words for one of its subjects reach .13
 # to .3, strange words .12 and less (tried with the sample's mails).
@@ -158,7 +164,10 @@ async def draft_email(args: DraftEmail, ctx: Context) -> DraftSaved:
 
 class PreviewEmail(Arguments):
     campaign: CampaignName
-    contact: Annotated[Whom, Field(description="As whom; left out, as the first recipient.")] | None = None
+    contact: (
+        Annotated[Whom, Field(description="As whom; left out: as a typical recipient; `worst`: who gets most holes.")]
+        | None
+    ) = None
 
 
 class Preview(Result):
@@ -166,6 +175,8 @@ class Preview(Result):
     campaign_id: UUID
     contact: str | None = None
     """As whom it is shown; None when nobody is in the campaign yet."""
+    chosen: str | None = None
+    """Why this one, where nobody was named."""
     personal: bool = False
     """Whether this contact has a draft of their own."""
     variants: list[str] = []
@@ -177,7 +188,9 @@ class Preview(Result):
     def text(self) -> str:
         whom = self.contact or "someone of whom nothing is known (no recipient yet)"
         own = ", a draft of their own" if self.personal else ""
-        lines = [f"{self.campaign}, as {whom} would see it{own}:", f"**Subject:** {self.subject}", _quoted(self.body)]
+        why = f" ({self.chosen})" if self.chosen else ""
+        head = f"{self.campaign}, as {whom} would see it{why}{own}:"
+        lines = [head, f"**Subject:** {self.subject}", _quoted(self.body)]
         if len(self.variants) > 1:
             lines.append(f"There are variants: {', '.join(self.variants)}. This is the first.")
         lines += [f"- {warning}" for warning in self.warnings] or ["Nothing to warn about."]
@@ -187,33 +200,84 @@ class Preview(Result):
 @tool(effect="read")
 async def preview_email(args: PreviewEmail, ctx: Context) -> Preview:
     """Show a campaign's mail as one contact would see it, with warnings. Nothing is sent."""
+    worst = (args.contact or "").strip().lower() == WORST
     async with ctx.transaction() as db:
         row = await find_campaign(db, ctx, args.campaign)
-        contact = await find_contact(db, ctx, args.contact) if args.contact else None
-        reader = await emails.reader(db, ctx.tenant.id, row.campaign_id, contact.contact_id if contact else None)
         tenant = await _tenant(db, ctx)
         templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
-        who = contact or reader
-        own = await emails.draft_for(db, ctx.tenant.id, row.campaign_id, who.contact_id) if who else None
+        named = await find_contact(db, ctx, args.contact) if args.contact and not worst else None
+        shown = None if named else await _chosen(db, ctx, tenant, row, templates, worst=worst)
+        if shown is None:
+            shown = await _as_read_by(db, ctx, tenant, row, templates, named)
+    variants = [] if shown.personal else [template.variant for template in templates]
+    body, cut = _cut(shown.text)
+    warnings = list(shown.warnings)
+    if shown.unknown_claims:
+        warnings.append(_to_check(shown.unknown_claims))
+    if cut:
+        warnings.append(f"Only the first {SHOWN:,} of {len(shown.text):,} characters are shown here.")
+    return Preview(
+        campaign=row.name, campaign_id=row.campaign_id, contact=shown.reader.label if shown.reader else None,
+        chosen=shown.chosen, personal=shown.personal, variants=variants, subject=shown.subject, body=body,
+        warnings=warnings,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A mail and the one through whose eyes it is seen."""
+
+    reader: ContactRow | None
+    subject: str
+    text: str
+    warnings: Sequence[str]
+    unknown_claims: list[str]
+    chosen: str | None = None
+    personal: bool = False
+
+
+async def _chosen(
+    db: Connection, ctx: Context, tenant: TenantRow, row: CampaignRow, templates: list[EmailRow], *, worst: bool
+) -> _Shown | None:
+    """The template as a recipient that stands for others sees it; None when it can't be read, or nobody gets it."""
+    if not templates:
+        return None
+    reviewed = await review(db, ctx, tenant, row, templates[0])
+    seen = reviewed.worst if worst else reviewed.typical
+    if seen is None:
+        return None
+    people = seen.reader.people
+    like = f"{people:,} of {reviewed.people:,}"
+    holes = len(seen.rendered.blanks)
+    if worst:
+        most = f"with {holes} {'hole' if holes == 1 else 'holes'}, the most" if holes else "no recipient gets a hole"
+        chosen = f"{most}; {like} are like them" if holes else most
+    else:
+        chosen = f"a typical recipient: as much is known of {like}"
+    return _Shown(seen.reader, seen.rendered.subject, seen.rendered.text, reviewed.warnings,
+                  templates[0].unknown_claims, chosen)  # fmt: skip
+
+
+async def _as_read_by(
+    db: Connection, ctx: Context, tenant: TenantRow, row: CampaignRow, templates: list[EmailRow],
+    named: ContactRow | None,
+) -> _Shown:  # fmt: skip
+    """The mail as this contact sees it, or without one the first of the campaign, or somebody unknown."""
+    reader = await emails.reader(db, ctx.tenant.id, row.campaign_id, named.contact_id if named else None)
+    who = named or reader
+    own = await emails.draft_for(db, ctx.tenant.id, row.campaign_id, who.contact_id) if who else None
     mail = own or (templates[0] if templates else None)
     if mail is None:
         raise NoEmail(name=row.name)
-    rendered = await _rendered(mail, merge_data(tenant, row, who))
-    body, cut = _cut(rendered.text)
+    # A hostile template may take a second; others go on meanwhile.
+    data, layout = merge_data(tenant, row, who), layout_of(tenant)
+    rendered = await asyncio.to_thread(render, mail.subject, mail.body, data, layout)
     warnings = list(rendered.warnings)
-    if mail.unknown_claims:
-        warnings.append(_to_check(mail.unknown_claims))
-    if contact is not None and reader is None:
-        warnings.append(f"{contact.label} is not a recipient of {row.name}.")
+    if named is not None and reader is None:
+        warnings.append(f"{named.label} is not a recipient of {row.name}.")
     elif who is not None and who.status != "subscribed":
         warnings.append(f"{who.label} is {who.status} and will get no mail.")
-    if cut:
-        warnings.append(f"Only the first {SHOWN:,} of {len(rendered.text):,} characters are shown here.")
-    return Preview(
-        campaign=row.name, campaign_id=row.campaign_id, contact=who.label if who else None, personal=own is not None,
-        variants=[] if own else [template.variant for template in templates], subject=rendered.subject, body=body,
-        warnings=warnings,
-    )  # fmt: skip
+    return _Shown(who, rendered.subject, rendered.text, warnings, mail.unknown_claims, personal=own is not None)
 
 
 class MailFound(BaseModel):
@@ -350,15 +414,12 @@ async def _tenant(db: Connection, ctx: Context) -> TenantRow:
     return row
 
 
-async def _rendered(mail: EmailRow, data: dict[str, object]) -> Rendered:
-    # A hostile template may take a second; others go on meanwhile.
-    return await asyncio.to_thread(render, mail.subject, mail.body, data)
-
-
 def _as_read(subject: str, body: str) -> tuple[str, str]:
     """Subject and text as a reader of whom nothing is known sees them, without addresses."""
     rendered = render(subject, body, {})
-    return rendered.subject, re.sub(r" ?\(?https?://[^\s)]+\)?", "", rendered.text)
+    # Not the footer that a mail without an unsubscribe link gets.
+    text = rendered.text.partition("\n--\nUnsubscribe:")[0]
+    return rendered.subject, re.sub(r" ?\(?https?://[^\s)]+\)?| ?\(\)", "", text)
 
 
 async def _figures(

@@ -133,6 +133,18 @@ class SendingHalted(ToolError):
     code = "halted"
 
 
+class NotPaused(ToolError):
+    """{name} is {status}, not paused. There is nothing to go on with."""
+
+    code = "not_paused"
+
+
+class ChangedSinceApproval(ToolError):
+    """{name} is not as it was approved: {difference}. Ask to send it again; nobody who has the mail gets it twice."""
+
+    code = "changed"
+
+
 class TooManyRecipients(ToolError):
     """{name} would go to {count} people; at most {cap} are allowed in one send. Raise the cap or split the campaign."""
 
@@ -180,6 +192,12 @@ class BadCsv(ToolError):
     """{problem} Give a table with a header line and a column for the e-mail address. Nothing was imported."""
 
     code = "bad_csv"
+
+
+class BadFile(ToolError):
+    """{problem} Nothing was imported."""
+
+    code = "bad_file"
 
 
 class SearchUnavailable(ToolError):

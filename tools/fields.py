@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import phonenumbers
@@ -87,5 +88,6 @@ def checked_status(text: str | None) -> str | None:
 
 
 def tidy_tags(tags: list[str]) -> list[str]:
-    """Tags in lower case, once each, in the order given."""
-    return list(dict.fromkeys(tag.strip().lower() for tag in tags if tag.strip()))
+    """Tags in lower case, once each, in the order given. What separates tags in a list is in none of them."""
+    parted = (part.strip().lower() for tag in tags for part in re.split("[,;|]", tag))
+    return list(dict.fromkeys(part for part in parted if part))

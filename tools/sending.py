@@ -1,10 +1,12 @@
-"""Sending: a campaign, a test mail, and taking a campaign back. Nothing here mails; it asks a person."""
+"""Sending: a campaign, a test mail, and taking a campaign back. Nothing here mails: it asks a person, and what the
+person allows is written down as rows that a worker sends (mail/send.py)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,13 +15,14 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from db import approvals as approval_rows
-from db import campaigns, emails, tenants
+from db import campaigns, deliveries, emails, tenants, test_mails
 from db.approvals import ApprovalRow
-from db.campaigns import CampaignRow, RecipientRow
-from db.emails import EmailRow
+from db.campaigns import CampaignRow, RecipientsRow
+from db.emails import ContentRow, EmailRow
 from db.pool import Connection
+from mail.start import content_fingerprint, content_of
 from tools import approvals
-from tools.approvals import ApprovalAsked, Card
+from tools.approvals import Answered, ApprovalAsked, Card
 from tools.base import Arguments, Context, Result, Text, tool
 from tools.campaigns import find_campaign
 from tools.dates import in_words, read_moment
@@ -32,26 +35,31 @@ SENDABLE = frozenset({"draft", "scheduled", "paused", "failed"})
 CARD_PREVIEW = 1_200
 
 
+SEND_AT = "Time like 2026-12-05T09:00+01:00; or 2026-12-05T09:00 local, for each recipient's own time zone."
+
+# A program that only asks and approves does not send; the one that does is named.
+WHO_SENDS = "The chat and `smartcampaign worker` send while they run."
+
+
 class SendCampaign(Arguments):
     campaign: CampaignName
-    send_at: Annotated[Text, Field(max_length=60, description="Time like 2026-12-05T09:00+01:00.")] | None = None
+    send_at: Annotated[Text, Field(max_length=60, description=SEND_AT)] | None = None
 
 
 @tool(effect="send")
 async def send_campaign(args: SendCampaign, ctx: Context) -> ApprovalAsked:
     """Ask to send a campaign, now or at `send_at`. A person must approve it: this only writes the request."""
-    send_at = read_moment(args.send_at, ctx.tenant.zone) if args.send_at else None
-    if send_at is not None and send_at <= ctx.now():
-        raise PastTime(time=in_words(send_at, ctx.tenant.zone))
+    when = _When.read(args.send_at, ctx)
+    if when.at is not None and when.at <= ctx.now():
+        raise PastTime(time=in_words(when.at, ctx.tenant.zone))
     async with ctx.transaction() as db:
         row = await find_campaign(db, ctx, args.campaign)
         ctx.about(row.campaign_id)
-        plan = await _plan(db, ctx, row, send_at)
+        plan = await _plan(db, ctx, row, when)
         plan.check()
         return await approvals.ask(
             db, ctx, action="send_campaign", fingerprint=plan.fingerprint(), card=plan.card(ctx),
-            campaign_id=row.campaign_id, recipient_count=len(plan.going),
-            arguments={"send_at": send_at.isoformat() if send_at else None},
+            campaign_id=row.campaign_id, recipient_count=plan.going, arguments=when.as_arguments(),
         )  # fmt: skip
 
 
@@ -61,8 +69,8 @@ class SendTestEmail(Arguments):
 
 
 @tool(effect="send")
-async def send_test_email(args: SendTestEmail, ctx: Context) -> ApprovalAsked:
-    """Ask to send the campaign's mail to one address as a test, marked [TEST]. A person must approve it."""
+async def send_test_email(args: SendTestEmail, ctx: Context) -> Answered:
+    """Send the campaign's mail to one address as a test, marked [TEST]. To others than the sender a person approves."""
     to, hint = checked_email(args.to)
     async with ctx.transaction() as db:
         row = await find_campaign(db, ctx, args.campaign)
@@ -76,10 +84,27 @@ async def send_test_email(args: SendTestEmail, ctx: Context) -> ApprovalAsked:
             warnings=[hint] if hint else [],
             preview=templates[0].body[:CARD_PREVIEW],
         )
-        return await approvals.ask(
+        asked = await approvals.ask(
             db, ctx, action="send_test_email", fingerprint=_test_fingerprint(to, templates), card=card,
             campaign_id=row.campaign_id, recipient_count=1, arguments={"to": to},
         )  # fmt: skip
+        tenant = await tenants.find(db, ctx.tenant.id)
+        assert tenant is not None, "the transaction's tenant is there"
+        if tenant.halted_at is not None:
+            raise SendingHalted(since=in_words(tenant.halted_at, ctx.tenant.zone))
+        if _is_own(to, tenant):
+            return await approvals.allow_by_rule(db, ctx, asked, "own address")
+        return asked
+
+
+def _is_own(address: str, tenant: tenants.TenantRow) -> bool:
+    """Whether it is the sender's address, or one that the owner has named.
+
+    No domain counts: anybody can have an address at a provider's, and a text that talks the model into a test must not
+    reach them.
+    """
+    own = [tenant.sender_email or "", *tenant.own_addresses]
+    return address.lower() in (each.lower() for each in own if each)
 
 
 class CancelCampaign(Arguments):
@@ -108,20 +133,57 @@ async def cancel_campaign(args: CancelCampaign, ctx: Context) -> Cancelled:
         ctx.about(row.campaign_id)
         if not await campaigns.move(db, ctx.tenant.id, row.campaign_id, "cancelled", at=ctx.now()):
             raise CampaignClosed(name=row.name, status=row.status, hint="There is nothing left to cancel.")
+        await deliveries.skip_rest(db, ctx.tenant.id, row.campaign_id, reason="cancelled", at=ctx.now())
         withdrawn = await approval_rows.withdraw_of_campaign(db, ctx.tenant.id, row.campaign_id, ctx.now())
     return Cancelled(campaign=row.name, campaign_id=row.campaign_id, was=row.status, withdrawn=withdrawn)
+
+
+@dataclass(frozen=True)
+class _When:
+    """When a campaign is to leave."""
+
+    at: datetime | None = None
+    """None: as soon as it is approved."""
+    zoned: bool = False
+    """At this wall time in each recipient's own zone."""
+
+    @classmethod
+    def read(cls, text: str | None, ctx: Context) -> _When:
+        """`2026-12-05T09:00`, with a zone or without; with ` local` behind it: in each recipient's zone."""
+        if not text:
+            return cls()
+        words, _, last = text.strip().rpartition(" ")
+        if last.lower() == "local" and words:
+            return cls(read_moment(words, ctx.tenant.zone), zoned=True)
+        return cls(read_moment(text, ctx.tenant.zone))
+
+    @classmethod
+    def asked(cls, request: ApprovalRow) -> _When:
+        text = request.arguments.get("send_at")
+        return cls(datetime.fromisoformat(text) if text else None, bool(request.arguments.get("zoned")))
+
+    def as_arguments(self) -> dict[str, Any]:
+        return {"send_at": self.at.isoformat() if self.at else None, "zoned": self.zoned}
+
+    def text(self, zone: ZoneInfo) -> str:
+        if self.at is None:
+            return "as soon as it is approved"
+        where = ", by the clock of each recipient's own time zone" if self.zoned else ""
+        return in_words(self.at, zone) + where
 
 
 class _Plan:
     """Exactly what sending a campaign would do, worked out from the rows of one transaction."""
 
     def __init__(
-        self, campaign: CampaignRow, mails: list[EmailRow], people: list[RecipientRow], tenant: tenants.TenantRow,
-        send_at: datetime | None,
+        self, campaign: CampaignRow, template: EmailRow | None, content: ContentRow, people: list[RecipientsRow],
+        tenant: tenants.TenantRow, when: _When,
     ) -> None:  # fmt: skip
-        self.campaign, self.mails, self.tenant, self.send_at = campaign, mails, tenant, send_at
-        self.going = [person for person in people if person.left_out is None]
-        self.left_out = Counter(person.left_out for person in people if person.left_out is not None)
+        self.campaign, self.template, self.content = campaign, template, content
+        self.tenant, self.when = tenant, when
+        self.going = next((row.people for row in people if row.left_out is None), 0)
+        self._people_hash = next((row.hash for row in people if row.left_out is None), "")
+        self.left_out = Counter({row.left_out: row.people for row in people if row.left_out is not None})
 
     def check(self) -> None:
         """Raise the `ToolError` that says why this can't be asked for."""
@@ -129,81 +191,92 @@ class _Plan:
             raise CampaignClosed(name=self.campaign.name, status=self.campaign.status, hint="It can't be sent again.")
         if self.tenant.halted_at is not None:
             raise SendingHalted(since=in_words(self.tenant.halted_at, ZoneInfo(self.tenant.time_zone)))
-        if not any(mail.contact_id is None for mail in self.mails):
+        if self.template is None:
             raise NoEmail(name=self.campaign.name)
         if not self.going:
             why = f" ({_reasons(self.left_out)} left out)" if self.left_out else ""
             raise NoRecipients(name=self.campaign.name, why=why)
-        if len(self.going) > self.tenant.send_cap:
-            raise TooManyRecipients(name=self.campaign.name, count=len(self.going), cap=self.tenant.send_cap)
+        if self.going > self.tenant.send_cap:
+            raise TooManyRecipients(name=self.campaign.name, count=self.going, cap=self.tenant.send_cap)
 
     def fingerprint(self) -> str:
         """SHA-256 over recipients, every mail, sender and time: one byte more or less is another fingerprint."""
         whole: dict[str, Any] = {
             "campaign": str(self.campaign.campaign_id),
-            "recipients": [[str(person.contact_id), person.email] for person in self.going],
-            "mails": [[str(mail.email_id), mail.variant, mail.subject, mail.body] for mail in self.mails],
-            "sender": [self.tenant.sender_name, self.tenant.sender_email],
-            "send_at": self.send_at.timestamp() if self.send_at else None,
+            "recipients": self._people_hash,
+            "content": self.content_fingerprint,
+            "send_at": self.when.at.timestamp() if self.when.at else None,
+            "zoned": self.when.zoned,
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def content_fingerprint(self) -> str:
+        return content_fingerprint(self.content.hash, self.tenant)
+
     def card(self, ctx: Context) -> Card:
-        mail = next(mail for mail in self.mails if mail.contact_id is None)
+        assert self.template is not None, "checked"
         facts = {
-            "Subject": mail.subject,
-            "Recipients": f"{len(self.going):,}",
-            "When": in_words(self.send_at, ctx.tenant.zone) if self.send_at else "as soon as it is approved",
+            "Subject": self.template.subject,
+            "Recipients": f"{self.going:,}",
+            "When": self.when.text(ctx.tenant.zone),
         }
         if self.left_out:
             facts["Left out"] = _reasons(self.left_out)
-        personal = sum(1 for mail in self.mails if mail.contact_id is not None)
-        if personal:
-            facts["With a text of their own"] = f"{personal:,}"
-        unknown = sorted({claim for mail in self.mails for claim in mail.unknown_claims})
-        warnings = [f"Nothing known backs this up: {claim}" for claim in unknown[:10]]
+        if self.content.personal:
+            facts["With a text of their own"] = f"{self.content.personal:,}"
+        warnings = [f"Nothing known backs this up: {claim}" for claim in self.content.unknown_claims[:10]]
+        if self.going > self.tenant.daily_cap:
+            warnings.append(f"The daily cap is {self.tenant.daily_cap:,} mails, so it takes more than a day.")
         return Card(
-            title=f"Send {self.campaign.name} to {len(self.going):,} people?", facts=facts, warnings=warnings,
-            preview=mail.body[:CARD_PREVIEW],
+            title=f"Send {self.campaign.name} to {self.going:,} people?", facts=facts, warnings=warnings,
+            preview=self.template.body[:CARD_PREVIEW],
         )  # fmt: skip
 
 
-async def _plan(db: Connection, ctx: Context, row: CampaignRow, send_at: datetime | None) -> _Plan:
+async def _plan(db: Connection, ctx: Context, row: CampaignRow, when: _When) -> _Plan:
+    # A fingerprint of a million people takes longer than a query of a person may.
+    await db.execute("SELECT set_config('statement_timeout', '10min', true)")
     tenant = await tenants.find(db, ctx.tenant.id)
     assert tenant is not None, "the transaction's tenant is there"
-    mails = await emails.all_of(db, ctx.tenant.id, row.campaign_id)
+    templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
+    content = await emails.content(db, ctx.tenant.id, row.campaign_id)
     people = await campaigns.recipients(db, ctx.tenant.id, row.campaign_id)
-    return _Plan(row, mails, people, tenant, send_at)
-
-
-def _asked_time(request: ApprovalRow) -> datetime | None:
-    text = request.arguments.get("send_at")
-    return datetime.fromisoformat(text) if text else None
+    return _Plan(row, templates[0] if templates else None, content, people, tenant, when)
 
 
 async def _send_fingerprint(db: Connection, ctx: Context, request: ApprovalRow) -> str | None:
     row = await campaigns.find_for_change(db, ctx.tenant.id, request.campaign_id) if request.campaign_id else None
     if row is None:
         return None
-    plan = await _plan(db, ctx, row, _asked_time(request))
+    plan = await _plan(db, ctx, row, _When.asked(request))
     plan.check()
     return plan.fingerprint()
 
 
 async def _schedule(db: Connection, ctx: Context, request: ApprovalRow) -> str:
+    """Write down who gets it, as rows of the ledger, and schedule it: a worker sends it at its time."""
     assert request.campaign_id is not None
-    send_at = max(_asked_time(request) or ctx.now(), ctx.now())
+    when = _When.asked(request)
+    send_at = max(when.at or ctx.now(), ctx.now())
     row = await campaigns.find(db, ctx.tenant.id, request.campaign_id)
+    templates = await emails.templates(db, ctx.tenant.id, request.campaign_id)
     assert row is not None, "the fingerprint was compared in this transaction"
+    assert templates, "so was its text"
+    starts_at = await deliveries.fill(
+        db, ctx.tenant.id, row.campaign_id, template_id=templates[0].email_id, send_at=send_at, zoned=when.zoned,
+        zone=ctx.tenant.time_zone, at=ctx.now(),
+    )  # fmt: skip
     if row.status == "scheduled":
         # A new approval replaces the schedule of the one before.
         await campaigns.move(db, ctx.tenant.id, row.campaign_id, "draft", at=ctx.now())
     await campaigns.move(db, ctx.tenant.id, row.campaign_id, "scheduled", at=ctx.now(), send_at=send_at)
-    return (
-        f"Approved: {row.name} is scheduled for {in_words(send_at, ctx.tenant.zone)}, "
-        f"{request.recipient_count:,} recipients. This version keeps the schedule and has no mail server yet, "
-        "so nothing leaves."
-    )
+    content = await content_of(db, ctx.tenant.id, row.campaign_id)
+    await campaigns.schedule(db, ctx.tenant.id, row.campaign_id, starts_at=starts_at or send_at, content=content)
+    people = f"{request.recipient_count:,} {'recipient' if request.recipient_count == 1 else 'recipients'}"
+    if when.at is None:
+        return f"Approved: {row.name} goes to {people} as soon as a worker takes it. {WHO_SENDS}"
+    return f"Approved: {row.name} is scheduled for {when.text(ctx.tenant.zone)}, {people}. {WHO_SENDS}"
 
 
 def _test_fingerprint(to: str, templates: list[EmailRow]) -> str:
@@ -219,7 +292,10 @@ async def _test_send_fingerprint(db: Connection, ctx: Context, request: Approval
 
 
 async def _send_test(db: Connection, ctx: Context, request: ApprovalRow) -> str:
-    return "Approved. This version has no mail server yet, so the test was not sent; a preview shows the same mail."
+    assert request.campaign_id is not None
+    to = request.arguments["to"]
+    await test_mails.add(db, ctx.tenant.id, request.campaign_id, to, at=ctx.now())
+    return f"Approved: the test goes to {to}. {WHO_SENDS}"
 
 
 approvals.register("send_campaign", effect="send", fingerprint=_send_fingerprint, carry_out=_schedule)

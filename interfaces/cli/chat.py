@@ -53,16 +53,23 @@ class Reader(Protocol):
 
 async def chat(*, tenant: str | None, thread: str | None) -> int:
     """Talk until the person leaves. Returns the exit code."""
-    async with program(tenant) as opened:
+    async with program(tenant, stays_open=True) as opened:
         await talk_in(opened, thread)
     return DONE
 
 
 async def talk_in(opened: Program, thread: str | None) -> None:
     """Greet, and talk until the person leaves."""
+    from interfaces.worker import in_background
+
     ready = asyncio.create_task(asyncio.to_thread(_warm_up, opened))
     screen = stdout_screen()
     screen.say(await greeting(opened))
+    with in_background(opened.settings, opened.url, opened.link_settings, opened.tenant.id):
+        await _talk(opened, ready, screen, thread)
+
+
+async def _talk(opened: Program, ready: asyncio.Task[None], screen: Screen, thread: str | None) -> None:
     if at_terminal():
         from interfaces.cli.keyboard import Keyboard
 
@@ -81,7 +88,7 @@ async def greeting(opened: Program) -> str:
     lines = [
         f"**SmartCampaign AI {version('smartcampaign')}** · {tenant.name} ({tenant.time_zone}) · {model}",
         "",
-        "Nothing leaves this machine without your approval; no mail server is connected yet.",
+        f"Nothing leaves without your approval. {_where_mail_goes(opened)}",
         "",
     ]
     people = await BY_NAME["search_contacts"].call({"limit": 1}, ctx)
@@ -111,6 +118,13 @@ async def greeting(opened: Program) -> str:
         lines += ["", f"{waiting} {'request waits' if waiting == 1 else 'requests wait'} for your decision: /approvals"]
     lines += ["", "/help for more. Ctrl-C stops an answer, Ctrl-D leaves."]
     return "\n".join(lines)
+
+
+def _where_mail_goes(opened: Program) -> str:
+    servers = ", ".join(server.name for server in opened.settings.mail_servers())
+    if servers:
+        return f"Mail leaves through {servers}."
+    return "No mail server is set, so what you send stays here: `smartcampaign outbox` shows it."
 
 
 async def _converse(

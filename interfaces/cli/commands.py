@@ -6,6 +6,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from interfaces.cli import sending_commands
+from interfaces.cli.export_command import app as export_app
 from interfaces.cli.running import leave, run
 
 EXIT_CODES = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 a person must decide."
@@ -23,12 +25,18 @@ app = typer.Typer(
 )
 contacts_app = typer.Typer(help="Find, show, add, import and erase contacts.", no_args_is_help=True)
 campaigns_app = typer.Typer(help="List, show and create campaigns; see how one did.", no_args_is_help=True)
+events_app = typer.Typer(
+    help="What came back: judge it again, and check that it is counted right.", no_args_is_help=True
+)
 tenants_app = typer.Typer(help="Several companies in one database, each with its own data.", no_args_is_help=True)
 mcp_app = typer.Typer(help="Serve Claude Desktop and other MCP clients.", invoke_without_command=True)
 app.add_typer(contacts_app, name="contacts")
 app.add_typer(campaigns_app, name="campaigns")
+app.add_typer(export_app, name="export")
+app.add_typer(events_app, name="events")
 app.add_typer(tenants_app, name="tenants")
 app.add_typer(mcp_app, name="mcp")
+sending_commands.add_to(app, campaigns_app)
 
 Tenant = Annotated[
     str | None, typer.Option("--tenant", metavar="NAME", help="Whose data; else SMARTCAMPAIGN_TENANT, or the only one.")
@@ -205,20 +213,42 @@ def contacts_add(
     run(lambda: show("create_contact", arguments, tenant, as_json=as_json))
 
 
+@app.command("import")
 @contacts_app.command("import")
-def contacts_import(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV file with a header line; - reads stdin.")],
+def import_contacts(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV, a vCard file or a zip of them; - reads stdin.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    errors: Annotated[
+        str | None, typer.Option("--errors", metavar="FILE", help="Where refused rows go; else FILE.errors.csv.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Given to everybody; may be repeated.")] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help="What a column is; may be repeated.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Between cells, if guessed wrongly.")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Like cp1252, if guessed wrongly.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Import unasked.")] = False,
+    no_embed: Annotated[bool, typer.Option("--no-embed", help="Leave the notes for smartcampaign reembed.")] = False,
     tenant: Tenant = None,
     as_json: Json = False,
 ) -> NoReturn:
-    """Import contacts from a CSV file, also as Mailchimp, HubSpot, Klaviyo, listmonk or Brevo export them.
+    """Import contacts from a list, also as Mailchimp, HubSpot, Klaviyo, listmonk or Brevo export them.
 
-    Example: smartcampaign contacts import people.csv --dry-run
+    Example: smartcampaign import people.csv --dry-run
+
+    Example: smartcampaign import fair.csv --tag "fair 2026" --map "Kontakt=email"
+
+    The same as smartcampaign contacts import.
     """
-    from interfaces.cli.jobs import import_file
+    from interfaces.cli.imports import Request, column_map, import_file, separator_of
 
-    run(lambda: import_file(file, tenant, dry_run=dry_run, as_json=as_json))
+    run(lambda: import_file(
+        Request(
+            file, dry_run=dry_run, errors=errors, tags=tag or (), columns=column_map(columns or ()),
+            separator=separator_of(delimiter), encoding=encoding, yes=yes, embed=not no_embed, as_json=as_json,
+        ),
+        tenant,
+    ))  # fmt: skip
 
 
 @contacts_app.command("delete")
@@ -230,6 +260,17 @@ def contacts_delete(contact: Whom, tenant: Tenant = None, as_json: Json = False)
     from interfaces.cli.jobs import show
 
     run(lambda: show("delete_contact", {"contact": contact}, tenant, as_json=as_json))
+
+
+@contacts_app.command("erase")
+def contacts_erase(contact: Whom, tenant: Tenant = None) -> NoReturn:
+    """Erase one person, with everything that is known about them. Asks you to type the address; can't be undone.
+
+    Example: smartcampaign contacts erase ada@example.org
+    """
+    from interfaces.cli.erasing import erase
+
+    run(lambda: erase(contact, tenant))
 
 
 @campaigns_app.command("list")
@@ -300,6 +341,107 @@ def campaigns_stats(
     run(lambda: show("summarize_performance", {"campaign": campaign, "since": since}, tenant, as_json=as_json))
 
 
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen: an address of this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535)] = 8000,
+    tracking: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking", metavar="ADDRESS", help="Where others reach opens, clicks and unsubscribing: 0.0.0.0:8001."
+        ),
+    ] = None,
+) -> NoReturn:
+    """Answer over HTTP: opens, clicks and unsubscribing. Ctrl-C stops it.
+
+    Example: smartcampaign serve --tracking 0.0.0.0:8001
+    """
+    from interfaces.cli.serve import serve
+
+    run(lambda: serve(host, port, tracking))
+
+
+Which = Annotated[str | None, typer.Option("--campaign", metavar="NAME", help="Only this campaign; else all.")]
+
+
+@events_app.command("reclassify")
+def events_reclassify(
+    campaign: Which = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only who opened or clicked since then.")
+    ] = None,
+    tenant: Tenant = None,
+) -> NoReturn:
+    """Judge opens and clicks again by today's rules: people or machines. May be stopped and run again.
+
+    Example: smartcampaign events reclassify --since 2026-11-01
+    """
+    from interfaces.cli.events import reclassify
+
+    run(lambda: reclassify(tenant, campaign=campaign, since=since))
+
+
+@events_app.command("bounces")
+def events_bounces(
+    mailbox: Annotated[
+        str | None, typer.Option("--mailbox", help="maildir:/path or imaps://..; else SMARTCAMPAIGN_BOUNCES.")
+    ] = None,
+    tenant: Tenant = None,
+) -> NoReturn:
+    """Read returned mails and complaints from their mailbox. Run it every few minutes, from cron for example.
+
+    Example: smartcampaign events bounces --mailbox maildir:/var/mail/bounces
+    """
+    from interfaces.cli.events import read_bounces
+
+    run(lambda: read_bounces(tenant, mailbox=mailbox))
+
+
+@events_app.command("hosts")
+def events_hosts(
+    hosts: Annotated[list[str] | None, typer.Argument(help="Like shop.example.com; all below it too.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="No hosts any more.")] = False,
+    tenant: Tenant = None,
+) -> NoReturn:
+    """Say which hosts are your shop's: clicks to them carry what it needs to report a conversion.
+
+    Example: smartcampaign events hosts shop.example.com
+    """
+    from interfaces.cli.events import conversion_hosts
+
+    run(lambda: conversion_hosts(tenant, hosts or [], none=none))
+
+
+@events_app.command("hook")
+def events_hook(
+    provider: Annotated[str, typer.Argument(help="generic, ses, postmark or mailgun.")], tenant: Tenant = None
+) -> NoReturn:
+    """Print the address where a provider tells of bounces and complaints. Whoever knows it can invent some.
+
+    Example: smartcampaign events hook postmark
+    """
+    from interfaces.cli.events import show_hook
+
+    run(lambda: show_hook(tenant, provider))
+
+
+@events_app.command("verify")
+def events_verify(
+    campaign: Which = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Count the campaigns that differ anew.")] = False,
+    tenant: Tenant = None,
+) -> NoReturn:
+    """Compare the hourly figures with a recount of ledger and events. Ends with 1 when they differ.
+
+    Example: smartcampaign events verify --repair
+    """
+    from interfaces.cli.events import verify
+
+    run(lambda: verify(tenant, campaign=campaign, repair=repair))
+
+
 @tenants_app.command("list")
 def tenants_list(as_json: Json = False) -> NoReturn:
     """List the tenants of this database.
@@ -335,15 +477,26 @@ def tenants_change(
     country: Country = None,
     sender_name: Annotated[str | None, typer.Option("--sender-name", help="Who mails come from.")] = None,
     sender_email: Annotated[str | None, typer.Option("--sender-email", help="The address they come from.")] = None,
+    own_address: Annotated[
+        list[str] | None,
+        typer.Option("--own-address", help="Gets test mails without an approval; repeat it, it replaces the list."),
+    ] = None,
+    send_cap: Annotated[int | None, typer.Option("--send-cap", min=0, help="Most people of one campaign.")] = None,
+    daily_cap: Annotated[int | None, typer.Option("--daily-cap", min=0, help="Most mails of one day.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", min=0, help="Most mails a second; 0: no limit.")] = None,
+    outbox: Annotated[bool, typer.Option("--outbox", help="Forget that a mail server was used.")] = False,
 ) -> NoReturn:
-    """Change a tenant's time zone, country or sender.
+    """Change a tenant's time zone, country, sender or limits.
 
     Example: smartcampaign tenants change "My company" --time-zone Europe/Berlin --country DE
     """
-    from interfaces.cli.tenants import change
+    from interfaces.cli.tenants import change, use_outbox
 
+    if outbox:
+        run(lambda: use_outbox(tenant))
     run(lambda: change(
-        tenant, time_zone=time_zone, country=country, sender_name=sender_name, sender_email=sender_email
+        tenant, time_zone=time_zone, country=country, sender_name=sender_name, sender_email=sender_email,
+        own_addresses=own_address, send_cap=send_cap, daily_cap=daily_cap, rate=rate,
     ))  # fmt: skip
 
 
@@ -376,7 +529,7 @@ def migrate() -> NoReturn:
 def reembed(tenant: Tenant = None) -> NoReturn:
     """Compare all notes, campaigns and mails by meaning again: after a large import or a change of the model.
 
-    Example: SMARTCAMPAIGN_EMBEDDING_MODEL=bge-m3 smartcampaign reembed
+    Example: SMARTCAMPAIGN_EMBEDDING_MODEL=embeddinggemma smartcampaign reembed
     """
     from interfaces.cli.jobs import reembed_all
 

@@ -41,6 +41,8 @@ TOUR = (
     ("how did Lmap Week do?", "A slip of the finger."),
     ("what will the weather be tomorrow?", "What it can't do, it says."),
     ("send Harvest Fair", "Nothing leaves without a person: the card waits for a decision, and here it is no."),
+    ("please send Harvest Fair", "And here it is yes. No mail server is set, so the mails go to the outbox."),
+    ("how did Harvest Fair do?", "Nobody has opened it yet: what is not known is not guessed."),
 )
 
 
@@ -75,11 +77,15 @@ async def tour() -> int:
             screen = stdout_screen()
             ctx = opened.context()
             conversation = await opened.agent.open_conversation(ctx)
-            talk = Talk(opened.agent, replace(ctx, conversation=conversation), screen, _Script())
+            script = _Script()
+            talk = Talk(opened.agent, replace(ctx, conversation=conversation), screen, script)
             screen.say(f"The tour: {opened.tenant.name}, an invented shop. Answering: {opened.agent.name}.")
             failed = 0
             for text, remark in TOUR:
                 failed += await _play(text, remark, talk, screen)
+                if script.has_approved:
+                    script.has_approved = False
+                    await _send(opened)
     screen.say("That was the tour; its database is gone again. Now you: `smartcampaign demo`, or `smartcampaign chat`.")
     return FAILED if failed else DONE
 
@@ -93,13 +99,30 @@ async def _play(text: str, remark: str, talk: Talk, screen: Screen) -> bool:
     return outcome.failed
 
 
+async def _send(opened: Program) -> None:
+    """What `smartcampaign worker` does with a campaign that was approved."""
+    from interfaces.worker import make_sender
+
+    sender = make_sender(
+        opened.settings, opened.url, opened.database, opened.link_settings, only=opened.tenant.id, told=_progress
+    )
+    await sender.run_once()
+    sys.stdout.write(f"({sender.sent} mails are in the outbox: smartcampaign outbox)\n")
+
+
 class _Script:
-    """Stands for the person of the tour: yes to writes, no to sending. What it answers is printed as if typed."""
+    """Stands for the person of the tour: yes to writes, no to sending and then yes. Printed as if it were typed."""
 
     is_person = True
 
+    def __init__(self) -> None:
+        self.has_approved = False
+        self._was_asked = False
+
     async def question(self, prompt: str) -> str:
-        answer = "n" if prompt == APPROVE else "y"
+        if prompt == APPROVE:
+            self.has_approved, self._was_asked = self._was_asked, True
+        answer = "y" if prompt != APPROVE or self.has_approved else "n"
         sys.stdout.write(f"{prompt}{answer}\n")
         return answer
 

@@ -110,8 +110,21 @@ def _checks(settings: Settings) -> Iterator[Finding]:
         yield from _database(settings.database_url.get_secret_value(), ours=False)
     yield embedder(settings)
     yield language_model(settings)
-    yield Finding("ok", "Mail: no mail server is connected in this version; whatever is approved, nothing leaves.")
+    yield mail(settings)
     yield Finding("ok", f"Log file: {settings.home / LOG}")
+
+
+def mail(settings: Settings) -> Finding:
+    """Where mail goes. Nobody is asked: `smartcampaign smtp test` does that."""
+    servers = ", ".join(server.name for server in settings.mail_servers())
+    if not servers:
+        return Finding("ok", "Mail: no server is set, so what is sent stays here (smartcampaign outbox).")
+    if settings.public_url is None:
+        return Finding(
+            "warning", f"Mail: {servers}, but nothing is sent: nobody could unsubscribe.",
+            "Set SMARTCAMPAIGN_PUBLIC_URL to the address under which others reach `smartcampaign serve`.",
+        )  # fmt: skip
+    return Finding("ok", f"Mail: {servers}. Try it with: smartcampaign smtp test")
 
 
 def python_version() -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interfaces.cli.running import DONE, UNDECIDED, Stop, program
@@ -13,9 +12,6 @@ from interfaces.cli.typeset import show_markdown
 
 if TYPE_CHECKING:
     from tools.base import Result
-
-# More than a program should hold in memory as one text; a list of a million people is smaller.
-LARGEST_FILE = 200_000_000
 
 
 async def show(tool: str, arguments: Mapping[str, Any], tenant: str | None, *, as_json: bool) -> int:
@@ -54,20 +50,15 @@ async def show_contact(contact: str, tenant: str | None, *, as_json: bool) -> in
     return DONE
 
 
-async def import_file(file: str, tenant: str | None, *, dry_run: bool, as_json: bool) -> int:
-    """Import a CSV file, in the encoding it turns out to have."""
-    csv = decoded(_bytes_of(file))
-    return await show("import_contacts", {"csv": csv, "dry_run": dry_run}, tenant, as_json=as_json)
-
-
 async def reembed_all(tenant: str | None) -> int:
     """Make every vector that is missing or of another model, with progress on stderr. Returns 1 if some are left."""
     async with program(tenant) as opened:
-        from tools.reembedding import count_missing, reembed
+        from tools.reembedding import count_missing, index_when_large, reembed
 
         ctx = opened.context()
         total = await count_missing(ctx)
         if not total:
+            await index_when_large(ctx, _say)
             sys.stdout.write("Everything is compared by meaning already.\n")
             return DONE
 
@@ -79,18 +70,14 @@ async def reembed_all(tenant: str | None) -> int:
         sys.stderr.write("\n")
         if left:
             raise Stop(f"The embedding model failed; {left:,} are left. What is done is kept: run this again to go on.")
+        await index_when_large(ctx, _say)
         sys.stdout.write(f"{total:,} notes, campaigns and mails are compared by meaning now.\n")
     return DONE
 
 
-def decoded(data: bytes) -> str:
-    """A file's text: UTF-16 and UTF-8 by their marks, else UTF-8, else what Excel writes on Windows."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+def _say(step: str) -> None:
+    sys.stderr.write(f"{step}\n")
+    sys.stderr.flush()
 
 
 def show_result(result: Result, *, as_json: bool) -> None:
@@ -105,14 +92,3 @@ def show_json(value: object) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
-def _bytes_of(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read(LARGEST_FILE)
-    path = Path(file)
-    if not path.is_file():
-        raise Stop(f"There is no file {file}. Give the path of a CSV file, or - to read from a pipe.")
-    if path.stat().st_size > LARGEST_FILE:
-        raise Stop(f"{file} is too large (over {LARGEST_FILE // 1_000_000} MB). Split it and import the parts.")
-    return path.read_bytes()

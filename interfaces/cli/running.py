@@ -71,12 +71,12 @@ def settings_for(tenant: str | None = None) -> Settings:
 
 
 @asynccontextmanager
-async def program(tenant: str | None) -> AsyncIterator[Program]:
-    """Everything open, for one command."""
+async def program(tenant: str | None, *, stays_open: bool = False) -> AsyncIterator[Program]:
+    """Everything open, for one command; `stays_open` for one that goes on until the person leaves."""
     settings = settings_for(tenant)
     from interfaces.wiring import open_program
 
-    async with open_program(settings) as opened:
+    async with open_program(settings, stays_open=stays_open) as opened:
         yield opened
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zoneinfo
+from typing import Any
 
 from interfaces.cli.jobs import show_json
 from interfaces.cli.running import DONE, Stop, settings_for
@@ -59,7 +60,8 @@ async def add(name: str, *, time_zone: str | None, country: str | None) -> int:
 
 async def change(
     tenant: str, *, name: str | None = None, time_zone: str | None = None, country: str | None = None,
-    sender_name: str | None = None, sender_email: str | None = None,
+    sender_name: str | None = None, sender_email: str | None = None, send_cap: int | None = None,
+    daily_cap: int | None = None, rate: float | None = None, own_addresses: list[str] | None = None,
 ) -> int:  # fmt: skip
     """Change what is given. Raises `Stop` when a value can't be used."""
     import psycopg
@@ -68,24 +70,45 @@ async def change(
     from interfaces.wiring import find_tenant, open_database
     from tools.fields import checked_email
 
-    changes = {
+    changes: dict[str, Any] = {
         "name": _name(name) if name is not None else None,
         "time_zone": _zone(time_zone),
         "country": _country(country),
         "sender_name": printable(sender_name).strip() if sender_name else None,
         "sender_email": checked_email(sender_email)[0] if sender_email else None,
+        "send_cap": send_cap,
+        "daily_cap": daily_cap,
+        "rate": rate,
+        "own_addresses": [checked_email(address)[0] for address in own_addresses] if own_addresses else None,
     }
-    if not any(changes.values()):
-        raise Stop("Nothing to change was said: give --time-zone, --country, --sender-name or --sender-email.")
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if not changes:
+        raise Stop("Nothing to change was said. The options: smartcampaign tenants change --help")
     async with open_database(settings_for()) as url:
         found = await asyncio.to_thread(find_tenant, url, tenant)
         try:
             await asyncio.to_thread(lambda: tenants.update(url, found.id, **changes))
         except psycopg.errors.UniqueViolation:
             raise Stop(f"There is already a tenant called {changes['name']}.") from None
-    changed = ", ".join(f"{field.replace('_', ' ')}: {value}" for field, value in changes.items() if value)
+    changed = ", ".join(f"{field.replace('_', ' ')}: {_shown(value)}" for field, value in changes.items())
     show_markdown(f"Changed {found.name}: {changed}.")
     return DONE
+
+
+async def use_outbox(tenant: str) -> int:
+    """Send nothing of a tenant through a server any more: without SMTP settings its mail goes to the outbox again."""
+    from db import tenants
+    from interfaces.wiring import find_tenant, open_database
+
+    async with open_database(settings_for()) as url:
+        found = await asyncio.to_thread(find_tenant, url, tenant)
+        await asyncio.to_thread(tenants.set_live, url, found.id, False)
+    show_markdown(f"Without a mail server in the settings, mail of {found.name} goes to the outbox again.")
+    return DONE
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _name(text: str) -> str:

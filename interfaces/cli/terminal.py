@@ -43,7 +43,7 @@ class Terminal:
 
         Blocks the loop: nothing goes on while a person thinks, and Ctrl-C can't get lost in a thread.
         """
-        with _ctrl_c_raises():
+        with ctrl_c_raises():
             try:
                 _forget_what_was_typed()
                 sys.stdout.flush()
@@ -85,7 +85,7 @@ class Lines:
             except ValueError:
                 line = "\n"  # longer than any sentence: skipped
         else:
-            with _ctrl_c_raises():
+            with ctrl_c_raises():
                 line = sys.stdin.readline()
         return line.rstrip("\r\n") if line else None
 
@@ -117,8 +117,8 @@ def _forget_what_was_typed() -> None:
 
 
 @contextmanager
-def _ctrl_c_raises() -> Iterator[None]:
-    # asyncio would only note it, and go on waiting for the line.
+def ctrl_c_raises() -> Iterator[None]:
+    """While something blocks the loop: asyncio would only note Ctrl-C, and go on waiting."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -8,11 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from db import bulk
+from db.imports import STAGED
 from db.pool import ROLE
 from db.queries import Query, all_queries
 
 # The program's own tables without a tenant: the list of tenants, and which migrations ran.
-GLOBAL = {"tenants", "schema_migrations"}
+GLOBAL = {"tenants", "schema_migrations", "rate_slots"}
 
 Catalog = psycopg.Connection[tuple[Any, ...]]
 
@@ -60,7 +62,7 @@ def test_the_tenant_leads_every_key_and_unique_index(catalog: Catalog) -> None:
         "SELECT i.indexrelid::regclass || ' of ' || i.indrelid::regclass"
         " FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid"
         " WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique"
-        " AND c.relname NOT IN ('tenants', 'schema_migrations')"
+        " AND c.relname NOT IN ('tenants', 'schema_migrations', 'rate_slots')"
         " AND (SELECT attname FROM pg_attribute WHERE attrelid = i.indrelid AND attnum = i.indkey[0])"
         "  IS DISTINCT FROM 'tenant_id'",
     )
@@ -83,7 +85,8 @@ def test_row_level_security_is_forced_on_every_tenant_table(catalog: Catalog) ->
     open_ones = column(
         catalog,
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-        " AND relname <> 'schema_migrations' AND NOT (relrowsecurity AND (relforcerowsecurity OR relname = 'tenants'))",
+        " AND relname <> 'schema_migrations'"
+        " AND NOT (relrowsecurity AND (relforcerowsecurity OR relname IN ('tenants', 'rate_slots')))",
     )
     assert open_ones == []
 
@@ -91,9 +94,42 @@ def test_row_level_security_is_forced_on_every_tenant_table(catalog: Catalog) ->
 def test_every_policy_compares_the_tenant_for_reading_and_for_writing(catalog: Catalog) -> None:
     rows = catalog.execute(
         b"SELECT tablename, qual, with_check FROM pg_policies WHERE schemaname = 'public' AND tablename <> 'tenants'"
+        b" AND roles <> '{smartcampaign_lookup}'"
     ).fetchall()
     assert {row[0] for row in rows} == tenant_tables(catalog)
     assert {(row[1], row[2]) for row in rows} == {("(tenant_id = current_tenant())", "(tenant_id = current_tenant())")}
+
+
+def test_what_checks_the_tenant_itself_is_one_view_that_only_reads(catalog: Catalog) -> None:
+    """Its owner sees every tenant's contacts (docs/decisions/0010), so nobody is it, and it has nothing else."""
+    policies = catalog.execute(
+        b"SELECT tablename, cmd, qual FROM pg_policies WHERE roles = '{smartcampaign_lookup}'"
+    ).fetchall()
+    assert policies == [("contacts", "SELECT", "true")]
+    owned = column(catalog, "SELECT relname FROM pg_class WHERE relowner = 'smartcampaign_lookup'::regrole")
+    assert owned == ["findable_contacts"]
+    assert column(catalog, "SELECT pg_get_viewdef('findable_contacts')")[0].endswith(
+        "WHERE (tenant_id = current_tenant());"
+    )
+    role = catalog.execute(
+        b"SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolcanlogin FROM pg_roles"
+        b" WHERE rolname = 'smartcampaign_lookup'"
+    ).fetchone()
+    assert role == (False, False, False, False, False)
+    # Its maker may grant it (that is what making a role means), but may not become it.
+    assert (
+        column(
+            catalog,
+            "SELECT member::regrole::text FROM pg_auth_members"
+            " WHERE roleid = 'smartcampaign_lookup'::regrole AND (set_option OR inherit_option)",
+        )
+        == []
+    )
+    granted = catalog.execute(
+        b"SELECT table_name, privilege_type FROM information_schema.table_privileges"
+        b" WHERE grantee = 'smartcampaign_lookup' AND table_name <> 'findable_contacts'"
+    ).fetchall()
+    assert granted == [("contacts", "SELECT")]
 
 
 def test_there_is_no_sequence(catalog: Catalog) -> None:
@@ -142,10 +178,11 @@ def test_what_the_program_may_never_do_is_refused_by_postgres(catalog: Catalog, 
 
 @pytest.mark.parametrize("query", all_queries(), ids=str)
 def test_query_fits_the_schema(catalog: Catalog, query: Query) -> None:
+    catalog.execute(bulk.staging("contacts", STAGED))
     catalog.execute(f"EXPLAIN {query.sql}".encode(), dict.fromkeys(query.parameters))
 
 
-@pytest.mark.parametrize("query", [query for query in all_queries() if query.noun != "tenants"], ids=str)
+@pytest.mark.parametrize("query", [query for query in all_queries() if query.noun not in ("tenants", "rates")], ids=str)
 def test_query_names_the_tenant(query: Query) -> None:
     """Row-level security would hide the rows anyway; the predicate lets a distributed database find them."""
     assert "tenant" in query.parameters

@@ -21,6 +21,26 @@ async def mark(database: Database, tenant: Tenant) -> None:
         )
 
 
+async def test_the_view_for_look_ups_shows_a_tenant_its_own_rows_and_nobody_anything_else(
+    database: Database, new_tenant: Callable[..., Tenant], database_url: str
+) -> None:
+    one, two = new_tenant(), new_tenant()
+    for tenant in (one, two):
+        await mark(database, tenant)
+    async with database.transaction(one.id) as db:
+        cursor = await db.execute("SELECT tenant_id FROM findable_contacts")
+        assert await cursor.fetchall() == [(one.id,)]
+        cursor = await db.execute("SELECT count(*) FROM findable_contacts WHERE tenant_id = %s", (two.id,))
+        assert await cursor.fetchone() == (0,)
+    for change in ("DELETE FROM findable_contacts", "UPDATE findable_contacts SET email = 'x@example.org'"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with database.transaction(one.id) as db:
+                await db.execute(change.encode())
+    with psycopg.connect(database_url) as connection:
+        connection.execute(f"SET ROLE {ROLE}".encode())
+        assert connection.execute("SELECT count(*) FROM findable_contacts").fetchone() == (0,)
+
+
 async def test_ten_thousand_interleaved_uses_never_show_another_tenants_row(
     database: Database, new_tenant: Callable[..., Tenant]
 ) -> None:

@@ -11,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.tenants import TenantRow
-from mail.render import GMAIL_CLIPS_AT, LONGEST_SOURCE, LONGEST_SUBJECT, PREVIEW_UNSUBSCRIBE, merge_data, render
+from mail.checks import GMAIL_CLIPS_AT
+from mail.headers import LONGEST_SUBJECT
+from mail.merge import LONGEST_SOURCE
+from mail.render import PREVIEW_UNSUBSCRIBE, merge_data, render
+from tests.mail.pages import body_of
 from tests.tools.mails import campaign_row, contact_row
 
 LEAVE = "[Unsubscribe]({{ unsubscribe_url }})"
@@ -36,8 +40,8 @@ def test_a_mail_is_merged_into_subject_text_and_html() -> None:
     )
     assert mail.subject == "Lamp Week for Ada"
     assert mail.text == f"Hello Ada,\n\n- oak\n- elm\n\nUnsubscribe ({PREVIEW_UNSUBSCRIBE})\n"
-    assert "<p>Hello <strong>Ada</strong>,</p>" in mail.html
-    assert f'<a href="{PREVIEW_UNSUBSCRIBE}"' in mail.html
+    assert "Hello <strong>Ada</strong>,</p>" in body_of(mail.html)
+    assert f'<a href="{PREVIEW_UNSUBSCRIBE}"' in body_of(mail.html)
     assert mail.warnings == []
 
 
@@ -48,7 +52,9 @@ def test_a_default_stands_in_for_what_is_not_known() -> None:
 
 
 def test_a_hole_is_reported_once_and_by_name() -> None:
-    mail = render("{{ contact.last_name }}", "Dear {{ contact.last_name }} {{ contact.last_name }}, " + LEAVE, data())
+    mail = render(
+        "Dear {{ contact.last_name }}", "Dear {{ contact.last_name }} {{ contact.last_name }}, " + LEAVE, data()
+    )
     assert mail.blanks == ("contact.last_name",)
     assert mail.warnings == [
         "Nothing is known for contact.last_name, and it has no default: the mail has a hole there."
@@ -73,9 +79,9 @@ def test_an_unknown_tag_is_reported_with_the_nearest(source: str) -> None:
     "tag", ["contact", "now", "today", "contact.description", "contact.tags", "campaign.description"]
 )
 def test_a_tag_that_would_tell_too_much_or_depend_on_the_host_is_unknown_and_empty(tag: str) -> None:
-    mail = render("x", f"[{{{{ {tag} }}}}]", merge_data(tenant_row(), campaign_row(), contact_row()))
+    mail = render("x", f"[{{{{ {tag} }}}}]\n\n{LEAVE}", merge_data(tenant_row(), campaign_row(), contact_row()))
     assert mail.unknown_tags == (tag,)
-    assert mail.text == "[]\n"
+    assert mail.text.startswith("[]\n\nUnsubscribe (")
 
 
 @pytest.mark.parametrize(
@@ -107,30 +113,36 @@ HOSTILE = {
     "long filter chains in a loop": "{% assign s = 'x' %}"
     + "{% assign s = s | append: s %}" * 14
     + "{% for i in (1..500) %}{{ s" + " | upcase" * 100 + " }}{% endfor %}",
+    "a loop of questions": "{% for i in (1..500) %}"
+    + "{% if contact.first_name == 'x' %}{% endif %}" * 100
+    + "{% endfor %}",
     "much output": "{% assign s = 'x' %}" + "{% assign s = s | append: s %}" * 14 + "{{ s }}" * 400,
     "unclosed tags": "{{" * 50_000,
     "far apart tags": "{{ " * 400 + "a" * 100_000,
     "one long tag": "{{ '" + "x" * 2_000 + "' }}",
     "deep blocks": "{% if true %}" * 60 + "{% endif %}" * 60,
     "too long": "x" * (LONGEST_SOURCE + 1),
+    "brackets": "[" * 100_000,
+    "deep HTML": "<div>" * 20_000,
+    "a table of thousands": "|a|b|\n|-|-|\n" + "|x|y|\n" * 15_000,
     "a bad index": "{{ contact.first_name[contact[contact['x']]] | append }}",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_template_ends_soon_with_a_sentence(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     mail = render("x", HOSTILE[name], data())
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert len(mail.errors) == 1, mail
     assert mail.errors[0].endswith(".")
 
 
-@pytest.mark.parametrize("body", ["[" * 100_000, "<a " * 40_000, "*a " * 40_000, "> " * 50_000, "- " * 50_000])
+@pytest.mark.parametrize("body", ["<a " * 40_000, "*a " * 40_000, "> " * 50_000, "- " * 50_000])
 def test_hostile_markdown_ends_soon_too(body: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     render("x", body, data())
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 NAMES = [
@@ -156,16 +168,17 @@ def test_a_name_stays_text_wherever_it_stands(name: str) -> None:
     assert mail.errors == ()
     assert mail.subject == name
     assert mail.text.count(name) >= 4
-    assert "<img" not in mail.html
-    assert "javascript:1" not in mail.html.replace("[x](javascript:1)", "")
-    assert "<em>" not in mail.html
-    assert "<strong>" not in mail.html
-    assert 'href="' not in mail.html
+    page = body_of(mail.html)
+    assert "<img" not in page
+    assert "javascript:1" not in page.replace("[x](javascript:1)", "")
+    assert "<em>" not in page
+    assert "<strong>" not in page
+    assert 'href="' not in page
 
 
 def test_a_name_is_no_link_but_our_own_addresses_are() -> None:
     mail = render("x", "{{ contact.first_name }} {{ unsubscribe_url }}", data(first_name="https://evil.example"))
-    assert mail.html.count("<a ") == 1
+    assert body_of(mail.html).count("<a ") == 1
     assert f'href="{PREVIEW_UNSUBSCRIBE}"' in mail.html
 
 
@@ -179,8 +192,8 @@ def test_only_harmless_html_stays() -> None:
         '<script>alert(1)</script><p onclick="x()">hi</p><a href="javascript:1">a</a><iframe src="https://x.example">'
         '</iframe><style>p{}</style><img src="data:image/png;base64,AA">\n\n[rel](/path)\n\n<form><input></form>'
     )
-    page = render("x", body, data()).html
-    for bad in ("script", "onclick", "javascript", "iframe", "style", "data:", "/path", "form", "input"):
+    page = body_of(render("x", body, data()).html)
+    for bad in ("script", "onclick", "javascript", "iframe", "p{}", "data:", "/path", "form", "input"):
         assert bad not in page
 
 
@@ -196,7 +209,7 @@ def test_a_subject_is_one_line_whatever_comes_in(text: str, name: str) -> None:
 @given(st.text(max_size=400))
 def test_no_body_raises(body: str) -> None:
     mail = render("x", body, data())
-    assert "<script" not in mail.html.lower()
+    assert "<script" not in body_of(mail.html).lower()
 
 
 @given(st.text(alphabet="{}%|:'\"., []()ab01#\n-", max_size=120))
@@ -204,13 +217,16 @@ def test_no_broken_tag_raises(body: str) -> None:
     render(body, body, data())
 
 
-def test_a_mail_without_a_way_out_is_warned_of() -> None:
-    assert "no way to unsubscribe" in " ".join(render("x", "Hello", data()).warnings)
+def test_a_mail_without_a_way_out_gets_one_and_is_warned_of() -> None:
+    mail = render("x", "Hello", data())
+    assert "no way to unsubscribe of its own" in " ".join(mail.warnings)
+    assert mail.text == f"Hello\n\n--\nUnsubscribe: {PREVIEW_UNSUBSCRIBE}\n"
+    assert f'href="{PREVIEW_UNSUBSCRIBE}"' in mail.html
 
 
 def test_a_mail_that_gmail_would_clip_is_warned_of() -> None:
     mail = render("x", "word " * 21_000 + LEAVE, data())
-    assert mail.size > GMAIL_CLIPS_AT
+    assert len(mail.html) > GMAIL_CLIPS_AT
     assert any("Gmail cuts mails off after 102 kB" in warning for warning in mail.warnings)
 
 
@@ -219,9 +235,10 @@ def test_the_text_part_reads_well() -> None:
         "# Title\n\nOne\nline. [Shop](https://shop.example) and <https://a.example>\n\n1. a\n2. b\n   - c\n\n> said\n\n"
         "| x | y |\n|---|---|\n| 1 | 2 |\n\n---\n\n    code\n\n<p>html &amp; more</p>"
     )
-    assert render("x", body, data()).text == (
+    assert render("x", f"{body}\n\n{LEAVE}", data()).text == (
         "Title\n\nOne\nline. Shop (https://shop.example) and https://a.example\n\n1. a\n2. b\n   - c\n\n> said\n\n"
-        "x | y\n1 | 2\n\n----------\n\ncode\n\nhtml & more\n"
+        "x | y\n1 | 2\n\n----------\n\ncode\n\nhtml & more\n\n"
+        f"Unsubscribe ({PREVIEW_UNSUBSCRIBE})\n"
     )
 
 

@@ -78,24 +78,25 @@ async def sent(
         )  # fmt: skip
     campaign = Sent(id, name, list(to), at)
     hour = timedelta(hours=1)
-    await happened(ctx, campaign, [(person, "open", "human", at + hour, None, None) for person in opened])
-    await happened(
-        ctx, campaign, [(person, "click", "human", at + hour, "https://shop.example/0", None) for person in clicked]
-    )
-    if roll_up:
-        await rolled_up(ctx, campaign)
+    answers: list[tuple[UUID | None, str, str, datetime, str | None, Decimal | None]]
+    answers = [(person, "open", "human", at + hour, None, None) for person in opened]
+    answers += [(person, "click", "human", at + hour, "https://shop.example/0", None) for person in clicked]
+    await happened(ctx, campaign, answers, roll_up=roll_up)
     return campaign
 
 
 async def happened(
-    ctx: Context, campaign: Sent, events: Sequence[tuple[UUID | None, str, str, datetime, str | None, Decimal | None]]
-) -> None:
+    ctx: Context, campaign: Sent, events: Sequence[tuple[UUID | None, str, str, datetime, str | None, Decimal | None]],
+    *, roll_up: bool = True,
+) -> None:  # fmt: skip
     """Add events: (person, kind, class, time, url, value)."""
     async with ctx.database.transaction(ctx.tenant.id) as db:
         await bulk.insert(
             db, ctx.tenant.id, "events", "campaign_id event_id contact_id kind class at url value details",
             ((campaign.id, uuid4(), *event, "{}") for event in events),
         )  # fmt: skip
+    if roll_up:
+        await rolled_up(ctx, campaign)
 
 
 async def rolled_up(ctx: Context, campaign: Sent) -> None:

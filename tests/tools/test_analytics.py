@@ -118,8 +118,8 @@ async def test_the_roll_up_sums_to_the_same_and_may_run_again(ctx: Context) -> N
     )  # fmt: skip
     assert row is not None
     assert row[:10] == counted == (60, 20, 5, 7, 1, 1, 1, 1, 1, 1)
-    # Sent, the first answers, and what came the day after.
-    assert row[10] == 3
+    # Sent, the first answers, what came the day after, and the second conversion an hour later.
+    assert row[10] == 4
 
 
 async def test_since_leaves_out_what_was_before(ctx: Context) -> None:

@@ -7,7 +7,7 @@ import pytest
 from db import contacts
 from tools import BY_NAME
 from tools.base import Context
-from tools.errors import BadCsv, ToolError
+from tools.errors import ToolError
 from tools.imports import Imported
 
 PEOPLE = """Email Address,First Name,Last Name,Phone,Tags,Notes
@@ -36,7 +36,9 @@ async def test_good_rows_are_taken_in_and_bad_ones_named(ctx: Context) -> None:
     assert [(problem.line, "no e-mail address" in problem.reason) for problem in result.problems] == [(4, True)]
     people = await everybody(ctx)
     ada = people["ada@example.org"]
-    assert (ada.first_name, ada.phone_number, ada.tags) == ("Ada", "+441134960123", ["newsletter"])
+    assert (ada.first_name, ada.phone_number, ada.tags) == (
+        "Ada", "+441134960123", ["vip", "trade", "newsletter"],
+    )  # fmt: skip
     assert ada.description == "collects punched cards"
     assert set(people) == {"ada@example.org", "GRACE@example.net"}
 
@@ -95,11 +97,12 @@ async def test_imported_notes_are_found_by_meaning(ctx: Context) -> None:
 
 NO_TABLES = [
     "just words",
+    "email,first name\n",
     "name,phone\nAda,1",
     "\x89PNG\r\n\x1a\n",
     ",,,\n,,,",
     'email\n"' + "x" * 200_000,
-    "email," + ",".join(f"c{n}" for n in range(300)) + "\na@example.org",
+    "email," + ",".join(f"c{n}" for n in range(10_000)) + "\na@example.org",
 ]
 
 
@@ -107,13 +110,9 @@ NO_TABLES = [
 async def test_what_is_no_table_of_contacts_gets_a_sentence(ctx: Context, csv: str) -> None:
     with pytest.raises(ToolError) as refused:
         await imported(ctx, csv)
-    assert isinstance(refused.value, BadCsv)
+    assert refused.value.code in ("bad_csv", "bad_file")
     assert str(refused.value).endswith("Nothing was imported.")
     assert await everybody(ctx) == {}
-
-
-async def test_a_header_alone_imports_nobody(ctx: Context) -> None:
-    assert (await imported(ctx, "email,first name\n")).text().startswith("Imported 0 rows")
 
 
 async def test_formulas_are_only_text(ctx: Context) -> None:

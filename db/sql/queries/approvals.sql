@@ -38,7 +38,3 @@ SELECT * FROM approvals
 SELECT * FROM approvals
  WHERE tenant_id = %(tenant)s AND state = 'pending' AND expires_at > %(at)s
  ORDER BY requested_at LIMIT 100;
-
--- name: forget_contact
-UPDATE approvals SET card = '{}', arguments = '{}'
- WHERE tenant_id = %(tenant)s AND contact_id = %(contact_id)s;

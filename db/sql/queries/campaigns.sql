@@ -93,16 +93,67 @@ DELETE FROM campaign_contacts
  WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND contact_id = ANY (%(contacts)s::uuid[]);
 
 -- name: recipients
--- Who would get the campaign, and for those who would not, why; the checks that sending repeats for every row.
-SELECT c.contact_id, c.email, c.first_name, c.last_name,
-       CASE WHEN c.status <> 'subscribed' THEN c.status
-            WHEN s.address_hash IS NOT NULL THEN 'suppressed (' || s.reason || ')' END AS left_out
-  FROM campaign_contacts m
-  JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
-  LEFT JOIN suppressions s ON s.tenant_id = %(tenant)s
-                          AND s.address_hash = suppression_hash(%(tenant)s, c.email)
- WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s
- ORDER BY c.contact_id;
+-- Who would get the campaign and why others would not, as numbers and fingerprints: a million people are one row a
+-- reason. In two levels, so that no text of all of them has to fit anywhere. The checks are those that sending repeats
+-- for every row.
+WITH people AS (
+    SELECT c.contact_id, c.email,
+           CASE WHEN c.status <> 'subscribed' THEN c.status
+                WHEN s.reason IS NOT NULL THEN 'suppressed (' || s.reason || ')' END AS left_out
+      FROM campaign_contacts m
+      JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+      -- OFFSET 0: found by the whole key, also while the planner knows nothing of a table that was just filled.
+      LEFT JOIN LATERAL (SELECT reason FROM suppressions
+                          WHERE tenant_id = %(tenant)s AND address_hash = suppression_hash(%(tenant)s, c.email)
+                         OFFSET 0) s ON true
+     WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s
+),
+buckets AS (
+    SELECT left_out, left(contact_id::text, 2) AS bucket, count(*) AS people,
+           sha256(convert_to(string_agg(contact_id::text || ' ' || email, E'\n' ORDER BY contact_id), 'UTF8')) AS hash
+      FROM people
+     GROUP BY 1, 2
+)
+SELECT left_out, sum(people)::int AS people, encode(sha256(string_agg(hash, ''::bytea ORDER BY bucket)), 'hex') AS hash
+  FROM buckets
+ GROUP BY left_out
+ ORDER BY 2 DESC, 1;
+
+-- name: schedule
+-- What an approval has settled; the status is moved by `move`.
+UPDATE campaigns
+   SET starts_at = %(starts_at)s, content_fingerprint = %(content)s, done_at = NULL, why = NULL
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
+
+-- name: explain
+UPDATE campaigns SET why = %(why)s
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s AND why IS DISTINCT FROM %(why)s;
+
+-- name: choose_on_crash
+UPDATE campaigns SET on_crash = %(on_crash)s WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
+
+-- name: due
+-- Approved, and its time has come.
+SELECT campaign_id FROM campaigns
+ WHERE tenant_id = %(tenant)s AND status = 'scheduled' AND coalesce(starts_at, send_at) <= now()
+ ORDER BY send_at;
+
+-- name: under_way
+SELECT campaign_id FROM campaigns WHERE tenant_id = %(tenant)s AND status = 'sending' ORDER BY send_at, campaign_id;
+
+-- name: done
+UPDATE campaigns SET done_at = now()
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
+
+-- name: settled
+-- Sent long enough ago that hardly anything still comes back.
+SELECT campaign_id FROM campaigns
+ WHERE tenant_id = %(tenant)s AND status = 'sent' AND done_at < now() - %(after)s::interval;
+
+-- name: sending_facts
+SELECT campaign_id, name, status, send_at, starts_at, content_fingerprint, on_crash, why
+  FROM campaigns
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
 
 -- name: counts
 -- The two numbers that describe a campaign before its mails' figures do.

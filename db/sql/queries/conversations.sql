@@ -16,6 +16,32 @@ UPDATE conversations
    AND (lease_owner IS NULL OR lease_owner = %(owner)s OR lease_until < clock_timestamp())
 RETURNING turn;
 
+-- name: enter
+-- Turns share this lock for as long as it takes to get a lease, and an erasure has it alone (hold_turns): nobody begins
+-- to read what is being erased. Its key is made of the tenant_id.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('turns of ' || %(tenant)s::uuid::text, 0));
+
+-- name: hold_turns
+-- Waits for whoever is getting a lease; its key is made of the tenant_id, as in enter.
+SELECT pg_advisory_xact_lock(hashtextextended('turns of ' || %(tenant)s::uuid::text, 0));
+
+-- name: break_leases
+-- Turns that are under way have read what is being erased: without a lease they can't write it back.
+UPDATE conversations SET lease_owner = NULL, lease_until = NULL
+ WHERE tenant_id = %(tenant)s AND lease_owner IS NOT NULL;
+
+-- name: renew
+-- Only what is still ours: a lease that was broken or taken over stays lost.
+UPDATE conversations SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND lease_owner = %(owner)s
+RETURNING turn;
+
+-- name: is_leased
+-- Locked until the transaction's end, so that a lease is not broken between this look and the writes after it.
+SELECT 1 FROM conversations
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND lease_owner = %(owner)s
+   FOR SHARE;
+
 -- name: exists
 SELECT 1 FROM conversations WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND actor = %(actor)s;
 
@@ -90,3 +116,11 @@ SELECT task_id, channel, kind, value FROM checkpoint_writes
 
 -- name: forget
 DELETE FROM conversations WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s;
+
+-- name: saying
+-- For a person who asks what is known about them: each message with when and where it was said.
+SELECT m.conversation_id, c.name, c.created_at AS begun_at, m.role, m.text, m.created_at
+  FROM messages m
+  JOIN conversations c ON c.tenant_id = %(tenant)s AND c.conversation_id = m.conversation_id
+ WHERE m.tenant_id = %(tenant)s
+ ORDER BY c.created_at, m.conversation_id, m.turn, m.place;

@@ -18,6 +18,28 @@ SELECT email_id, campaign_id, contact_id, variant, subject, body, written_by, un
  WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s
  ORDER BY contact_id NULLS FIRST, variant;
 
+-- name: content
+-- Every mail of the campaign as one fingerprint, and what an approval's card says of them.
+SELECT count(*) FILTER (WHERE contact_id IS NULL) AS templates,
+       count(*) FILTER (WHERE contact_id IS NOT NULL) AS personal,
+       encode(sha256(coalesce(string_agg(
+           sha256(convert_to(jsonb_build_array(email_id, contact_id, variant, subject, body)::text, 'UTF8')),
+           ''::bytea ORDER BY email_id), ''::bytea)), 'hex') AS hash,
+       (SELECT coalesce(array_agg(DISTINCT claim ORDER BY claim), '{}')
+          FROM campaign_emails e, unnest(e.unknown_claims) AS claim
+         WHERE e.tenant_id = %(tenant)s AND e.campaign_id = %(campaign_id)s) AS unknown_claims
+  FROM campaign_emails
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s;
+
+-- name: of_ids
+SELECT email_id, campaign_id, contact_id, variant, subject, body, written_by, unknown_claims, sent_date
+  FROM campaign_emails
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND email_id = ANY (%(ids)s::uuid[]);
+
+-- name: mark_sent
+UPDATE campaign_emails SET sent_date = %(at)s
+ WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND sent_date IS NULL;
+
 -- name: count_drafts
 SELECT count(*) FROM campaign_emails
  WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND contact_id IS NOT NULL;
@@ -69,6 +91,33 @@ SELECT c.contact_id, c.email, c.first_name, c.last_name, c.phone_number, c.descr
                     WHERE s.tenant_id = %(tenant)s AND s.address_hash = suppression_hash(%(tenant)s, c.email))
  ORDER BY c.contact_id
  LIMIT %(limit)s;
+
+-- name: stand_ins
+-- One recipient for each set of things that are known of people, and how many they stand for: a template's tags leave
+-- the same holes for all of them. So a mail to a million is checked by looking at eight. Those with a draft of their own
+-- read that instead.
+WITH people AS (
+    SELECT c.contact_id, coalesce(btrim(c.first_name), '') = '' AS no_first, coalesce(btrim(c.last_name), '') = '' AS no_last,
+           coalesce(btrim(c.phone_number), '') = '' AS no_phone
+      FROM campaign_contacts m
+      JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+     WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s AND c.status = 'subscribed'
+       AND NOT EXISTS (SELECT FROM suppressions s
+                        WHERE s.tenant_id = %(tenant)s AND s.address_hash = suppression_hash(%(tenant)s, c.email))
+       AND NOT EXISTS (SELECT FROM campaign_emails e
+                        WHERE e.tenant_id = %(tenant)s AND e.campaign_id = %(campaign_id)s
+                          AND e.contact_id = c.contact_id)
+),
+groups AS (
+    SELECT min(contact_id::text)::uuid AS contact_id, count(*)::int AS people
+      FROM people
+     GROUP BY no_first, no_last, no_phone
+)
+SELECT c.contact_id, c.email, c.first_name, c.last_name, c.phone_number, c.description, c.status, c.tags, c.time_zone,
+       c.created_at, g.people
+  FROM groups g
+  JOIN contacts c ON c.tenant_id = %(tenant)s AND c.contact_id = g.contact_id
+ ORDER BY g.people DESC, c.contact_id;
 
 -- name: search
 -- As contacts are searched: meaning, plus a bonus for matched words that are rare among this tenant's mails. A tenant

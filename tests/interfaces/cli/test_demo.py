@@ -32,6 +32,9 @@ def test_the_tour_plays_to_its_end_and_leaves_nothing(new_home: Callable[[], Hom
     assert "Lamp Week" in answers["how did Lmap Week do?"]
     assert "Approve? [y/N/later]: n" in answers["send Harvest Fair"]
     assert "Rejected. Nothing was done." in answers["send Harvest Fair"]
+    assert "Approve? [y/N/later]: y" in answers["please send Harvest Fair"]
+    assert "mails are in the outbox" in answers["please send Harvest Fair"]
+    assert "Harvest Fair, sent" in answers["how did Harvest Fair do?"]
     assert "✗" not in ended.out.replace(answers["how did Lmap Week do?"], "")
 
 

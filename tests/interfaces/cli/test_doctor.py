@@ -23,7 +23,7 @@ def test_all_is_well(home: Home, model: ScriptedModel) -> None:
     assert ended.code == 0, ended.out
     for words in ("Python 3.", "Data folder", "free on its disk", "No stale locks", "Embedded Postgres answers",
                   "pgvector 0.", "Schema up to date", "role smartcampaign_app", "Row security is forced", "Tenants: ",
-                  "Embeddings: ", "Language model: scripted", "nothing leaves", "Log file: "):  # fmt: skip
+                  "Embeddings: ", "Language model: scripted", "what is sent stays here", "Log file: "):  # fmt: skip
         assert words in ended.out
     assert ended.out.endswith("All is well.\n")
 

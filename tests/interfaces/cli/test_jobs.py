@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from interfaces.cli.jobs import decoded
 from tests.interfaces.cli.conftest import Home
 
 
@@ -65,24 +64,6 @@ def test_campaigns(shop: Home) -> None:
     assert "Harvest Fair" in shop.call("campaigns", "list", "--status", "draft").out
     assert "Next: " in shop.call("campaigns", "show", "harvest fair").out
     assert shop.call("campaigns", "stats", "Harvest Fair").code == 0
-
-
-def test_a_file_is_imported_in_any_encoding(shop: Home) -> None:
-    file = shop.path / "people.csv"
-    file.write_bytes("Email,First Name\nzoé@example.net,Zoé\n".replace("zoé@", "zoe@").encode("utf-16"))
-    tried = shop.call("contacts", "import", str(file), "--dry-run")
-    assert tried.code == 0, tried.err
-    assert shop.call("contacts", "show", "zoe@example.net").code == 1
-    assert shop.call("contacts", "import", str(file)).code == 0
-    assert "Zoé" in shop.call("contacts", "show", "zoe@example.net").out
-    piped = shop.call("contacts", "import", "-", input="email;name\nyan@example.net;Yan Li\n")
-    assert piped.code == 0, piped.err
-
-
-def test_decoding() -> None:
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
-        assert decoded("Zoé".encode(encoding)) == "Zoé"
-    assert decoded(b"\xff\xfe\x00") is not None
 
 
 def test_tenants(home: Home) -> None:

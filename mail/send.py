@@ -190,6 +190,10 @@ class Sender:
             return False
         had_answers = bool(desk.answered)
         rows, places = await self._books.keep(desk, trip, places)
+        if had_answers and not desk.held:
+            # The last answer is in: whether a campaign is over is looked at now, not at the next quiet moment.
+            for known in filter(None, desk.trips.values()):
+                known.quiet_until = now
         if trip is not None and places:
             await self._hand_out(desk, trip, rows, places)
         return had_answers or bool(places)

@@ -45,6 +45,8 @@ class Card(Result):
 class Answered(Result):
     """What a tool that sends or erases answers: mostly `ApprovalAsked`; `Decided` where no person is needed."""
 
+    status: str = "done"
+
 
 class ApprovalAsked(Answered):
     """A request that waits for a person. Nothing has happened yet."""

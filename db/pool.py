@@ -71,16 +71,23 @@ class Database:
         """One transaction that sees the rows of `tenant` only; committed on leaving, rolled back on an exception.
 
         With `read_only` Postgres itself refuses every write. `pipelined`: statements go out without waiting for the
-        one before; reading a cursor, and leaving, waits. Errors come up there.
+        one before; reading a cursor, and leaving, waits. Errors come up there. Raises `psycopg.OperationalError` when
+        the server went away, or took back a transaction that this program left lying.
         """
-        async with (
-            self._pool.connection() as connection,
-            connection.pipeline() if pipelined else nullcontext(),
-            connection.transaction(),
-        ):
-            await connection.execute(BEGIN, ("on" if read_only else "off", ROLE, str(tenant)))
-            yield connection
+        try:
+            async with (
+                self._pool.connection() as connection,
+                connection.pipeline() if pipelined else nullcontext(),
+                connection.transaction(),
+            ):
+                await connection.execute(BEGIN, ("on" if read_only else "off", ROLE, str(tenant)))
+                yield connection
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:
+            raise psycopg.OperationalError(str(error)) from error
 
+
+# How long a transaction may wait for the next word of its program.
+LEFT_LYING = "30s"
 
 # When each connection was given back last, by the monotonic clock.
 _last_used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
@@ -97,7 +104,8 @@ async def _check(connection: Connection) -> None:
 
 
 async def _configure(connection: Connection) -> None:
-    await connection.execute("SET statement_timeout = '60s'")
+    # A program that was stopped, or whose machine vanished, must not hold its locks against all others for long.
+    await connection.execute(f"SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '{LEFT_LYING}'")
     await register_vector_async(connection)
     await connection.commit()
 

@@ -282,11 +282,13 @@ async def test_an_erasure_takes_everything_but_a_hash(fair: Context) -> None:
             " WHERE table_schema = 'public' AND column_name = 'tenant_id'"
         )
         for (table,) in await cursor.fetchall():
-            rows = await db.execute(f"SELECT count(*) FROM {table} t WHERE t::text ILIKE '%ada%'".encode())
+            # As a word: "ada" also comes up among the digits of an id.
+            rows = await db.execute(rf"SELECT count(*) FROM {table} t WHERE t::text ~* '\mada\M'".encode())
             assert await rows.fetchone() == (0,), table
         cursor = await db.execute("SELECT reason FROM suppressions")
         assert await cursor.fetchall() == [("erased",)]
     # Imported again later, the person is still not mailed.
-    await BY_NAME["create_contact"].call({"email": ADA.upper()}, fair)
-    await BY_NAME["add_contacts_to_campaign"].call({"campaign": "Harvest Fair", "query": "everyone"}, fair)
-    assert (await ask(fair)).card.facts["Left out"] == "1 suppressed (erased)"
+    again = await BY_NAME["create_contact"].call({"email": ADA.upper()}, fair)
+    assert again.contact.status == "unsubscribed"
+    await BY_NAME["add_contacts_to_campaign"].call({"campaign": "Harvest Fair", "emails": [ADA]}, fair)
+    assert (await ask(fair)).card.facts["Left out"] == "1 unsubscribed"

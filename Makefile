@@ -1,10 +1,12 @@
 # Needs Python 3.11 or newer, git and make; everything else goes into .venv. `make` lists the targets.
-# Every target sets up what it needs: the stamp is newer than requirements.lock when that was done.
+# Every target sets up what it needs: a stamp is newer than its lock when that was done.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; done)
 VENV := .venv
 RUN := $(VENV)/bin/
+# To run the program, and to work on it as well (tests, types, lint).
+PROGRAM_STAMP := $(VENV)/.installed-program
 STAMP := $(VENV)/.installed
 # What the benchmarks compare us with: its dependencies conflict with ours, so it has an environment of its own.
 PEERS := .venv-peers
@@ -25,15 +27,24 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): requirements.lock
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Setting up .venv (about a minute the first time) .."
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@$(RUN)python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	@$(RUN)python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $(STAMP)
+$(PROGRAM_STAMP): requirements-run.lock
+	$(call install,$<,a minute)
+	@touch $@
 
-demo: $(STAMP)
+$(STAMP): requirements.lock
+	$(call install,$<,two minutes)
+	@touch $(PROGRAM_STAMP) $@
+
+# $(call install,the lock,how long the first time)
+define install
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) (about $(2) the first time) .."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(1)
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
+demo: $(PROGRAM_STAMP)
 	@$(RUN)smartcampaign demo
 
 lint: $(STAMP)
@@ -65,10 +76,13 @@ eval: $(STAMP)
 	$(RUN)python -m evals.planner
 	$(RUN)python -m evals.search
 
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header
+
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed to choose versions: https://docs.astral.sh/uv/" >&2; exit 1; }
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	$(COMPILE) --group dev --upgrade --output-file requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-run.lock
 
 clean:
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist

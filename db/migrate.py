@@ -42,13 +42,14 @@ def all_migrations() -> list[Migration]:
     return [Migration(name.removesuffix(".sql"), folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
 
 
-def migrate(url: str) -> list[str]:
+def migrate(url: str, upto: str | None = None) -> list[str]:
     """Bring the database at `url` up to date; return the names of what was applied now.
 
-    Blocks. Raises `MigrationError` when the server is too old, lacks an extension, was migrated by a newer version, or
+    With `upto`, the name of a migration, only to where that one leads (to put data of an older version into). Blocks.
+    Raises `MigrationError` when the server is too old, lacks an extension, was migrated by a newer version, or
     its user may not create what is needed; the database is then as it was.
     """
-    known = all_migrations()
+    known = [migration for migration in all_migrations() if upto is None or migration.name <= upto]
     with psycopg.connect(url) as connection:
         if _is_up_to_date(connection, known):
             return []

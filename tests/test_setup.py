@@ -39,7 +39,7 @@ def test_the_image_gets_every_package_that_is_installed() -> None:
 
 
 def test_services_start_commands_that_there_are() -> None:
-    from tests.interfaces.cli.test_docs import commands
+    from tests.interfaces.cli.test_commands import commands
 
     known = {path for path, _ in commands()}
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]

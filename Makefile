@@ -13,7 +13,7 @@ PEERS := .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos eval clean lock setup
+.PHONY: help screenshots demo test lint bench chaos fuzz eval clean lock setup mcpb mcp-conformance
 
 help:
 	@echo "make demo    set up, load the sample, open the chat (without a terminal: play the tour)"
@@ -21,7 +21,11 @@ help:
 	@echo "make lint    the quick part of it: ruff, mypy, import contracts"
 	@echo "make bench   the measurements (make bench ONLY=agent_turn for one)"
 	@echo "make chaos   only the tests that kill things"
-	@echo "make eval    the planner and the search on labelled requests"
+	@echo "make fuzz    made-up requests to every route of the API, for some minutes"
+	@echo "make eval    the planner, the search, the agent, its safety (MODEL=.. BASE_URL=.. for a model)"
+	@echo "make mcpb    the bundle for Claude Desktop, in dist/"
+	@echo "make mcp-conformance    the official MCP tools against our server (needs npm)"
+	@echo "make screenshots  the pictures in docs/images (needs chromium)"
 	@echo "make lock    choose the dependencies' versions anew (needs uv)"
 	@echo "make clean   remove .venv and caches; your data stays"
 
@@ -72,12 +76,25 @@ bench: $(STAMP) $(PEERS_STAMP)
 chaos: $(STAMP)
 	CHAOS=full $(RUN)pytest tests/chaos tests/db/test_embedded.py tests/agent/test_failures.py tests/interfaces/cli/test_crashes.py
 
+fuzz: $(STAMP)
+	FUZZ=long $(RUN)pytest tests/interfaces/api/test_schema.py
+
+# Floors: what must be reached, so that a change which costs something is seen.
 eval: $(STAMP)
+ifdef MODEL
+	$(RUN)python -m evals.agent --model "$(MODEL)" --base-url "$(BASE_URL)" --mode "$(or $(MODE),native)" \
+		--repeat $(or $(REPEAT),1) --price-read $(or $(PRICE_READ),0) --price-written $(or $(PRICE_WRITTEN),0)
+else
 	$(RUN)python -m evals.planner
 	$(RUN)python -m evals.search
+	$(RUN)python -m evals.grounding
+	$(RUN)python -m evals.agent --scripted --floor 1
+	$(RUN)python -m evals.agent --floor 0.85
+	$(RUN)python -m evals.safety
+endif
 
-COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-annotate --no-header
+screenshots: $(STAMP)
+	$(RUN)python -m tests.interfaces.pages.screenshots
 
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed to choose versions: https://docs.astral.sh/uv/" >&2; exit 1; }
@@ -85,5 +102,5 @@ lock:
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-run.lock
 
 clean:
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist
+	rm -rf $(VENV) $(PEERS) .mcp-tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 Mode = Literal["native", "json-schema"]
@@ -19,5 +18,3 @@ class ModelChoice:
     mode: Mode = "native"
     timeout: float = 120
     confirm_writes: bool = True
-    cache: Path | None = None
-    """A folder for what takes long to work out; None: it is worked out at every start."""

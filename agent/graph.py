@@ -35,7 +35,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from psycopg_pool import PoolTimeout
 
-from agent import memory, provenance
+from agent import answers, memory, provenance
 from agent.events import ApprovalAsked, ProposedCall, Text, ToolFinished, ToolStarted
 from agent.models import LanguageModel, ModelFailed
 from agent.planner import Situation
@@ -124,7 +124,10 @@ class _Steps:
         for _ in range(MOST_REPAIRS + 1):
             answer = await self._ask([system, *history, *repairs])
             if not answer.invalid_tool_calls:
-                return {"messages": [answer], "rounds": rounds}
+                answer = await self._grounded(answer, [system, *history], runtime.context)
+                # Kept with the conversation: which words the model was told when it said this.
+                told = {"model": self._model.label, "prompt": self._model.prompt_id}
+                return {"messages": [answer.model_copy(update={"response_metadata": told})], "rounds": rounds}
             repairs += _asked_again(answer)
         raise ModelFailed(
             "The language model answered with tool calls that are no valid JSON, also when asked again. "
@@ -161,12 +164,41 @@ class _Steps:
                 failed = call["name"]
         return {"messages": done}
 
+    async def _grounded(self, answer: AIMessage, asked: list[AnyMessage], turn: Turn) -> AIMessage:
+        """The answer if all that it claims is known; else another one, asked for once; else the tools' own words."""
+        if not self._model.may_invent or not answer.text:
+            return answer
+        claims = await self._claims(answer, asked, turn)
+        if claims and not answer.tool_calls:
+            answer = await self._said_otherwise(answer, claims, asked)
+            claims = await self._claims(answer, asked, turn) if answer.text else []
+            if (claims and not answer.tool_calls) or not (answer.text or answer.tool_calls):
+                answer, claims = AIMessage(answers.in_written_form(asked)), []
+        if claims:
+            # The calls are checked by themselves; the words beside them are none that anybody needs.
+            return answer.model_copy(update={"content": ""})
+        if answer.text:
+            get_stream_writer()(Text(answer.text))
+        return answer
+
+    async def _said_otherwise(self, answer: AIMessage, claims: list[str], asked: list[AnyMessage]) -> AIMessage:
+        """The model's second answer; an empty one if it gives none."""
+        try:
+            again = await self._ask([*asked, *answers.asked_again(answer, claims)])
+        except ModelFailed:
+            return AIMessage("")
+        return AIMessage("") if again.invalid_tool_calls else again
+
+    async def _claims(self, answer: AIMessage, asked: list[AnyMessage], turn: Turn) -> list[str]:
+        return await asyncio.to_thread(answers.unbacked, answer.text, asked, turn.situation, turn.ctx)
+
     async def _ask(self, messages: list[AnyMessage]) -> AIMessage:
         """One answer, streamed; a conversation that is too long for the model is shortened and asked again."""
         budget = self._model.budget
         while True:
             try:
-                return await _streamed(self._model.chat, memory.fit(messages, budget))
+                # What may be invented is looked at before it is shown.
+                return await _streamed(self._model.chat, memory.fit(messages, budget), show=not self._model.may_invent)
             except Exception as error:
                 if self._model.is_too_long(error) and budget > 2_000:
                     budget //= 2
@@ -204,12 +236,12 @@ class _Steps:
         ]
 
 
-async def _streamed(model: BaseChatModel, messages: list[AnyMessage]) -> AIMessage:
-    """The whole answer; its text goes out as it comes."""
+async def _streamed(model: BaseChatModel, messages: list[AnyMessage], *, show: bool) -> AIMessage:
+    """The whole answer; with `show` its text goes out as it comes."""
     write = get_stream_writer()
     whole: AIMessage | None = None
     async for chunk in model.astream(messages):
-        if chunk.text:
+        if chunk.text and show:
             write(Text(chunk.text))
         # A model that does not stream gives one whole message.
         whole = whole + chunk if isinstance(whole, AIMessageChunk) else chunk
@@ -236,7 +268,7 @@ def _strictly(answer: AIMessage) -> tuple[list[ToolCall], list[InvalidToolCall]]
     for piece in answer.tool_call_chunks if isinstance(answer, AIMessageChunk) else ():
         try:
             json.loads(piece["args"] or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             calls = [call for call in calls if call["id"] != piece["id"]]
             if piece["id"] not in [call["id"] for call in unreadable]:
                 unreadable.append(invalid_tool_call(name=piece["name"], args=piece["args"], id=piece["id"], error=None))

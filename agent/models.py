@@ -12,7 +12,6 @@ import prompts
 from agent.choice import ModelChoice
 from agent.planner import Planner, Situation
 from agent.planner_model import PlannerModel
-from agent.planner_vectors import kept
 from agent.toolbox import as_signatures
 from db.embeddings import Embedder, LocalEmbedder
 
@@ -56,9 +55,8 @@ def choose(choice: ModelChoice, embedder: Embedder) -> LanguageModel:
     if choice.name is None:
         # The planner compares sentences with the local model, whatever embeds the contacts.
         local = embedder if isinstance(embedder, LocalEmbedder) else LocalEmbedder()
-        planner = Planner(kept(local.encode, local.name, choice.cache))
         return LanguageModel(
-            chat=PlannerModel(planner=planner), label="the built-in planner (no language model)",
+            chat=PlannerModel(planner=Planner(local.encode)), label="the built-in planner (no language model)",
             prompt=None, budget=BUDGET["native"], may_invent=False, confirm_writes=choice.confirm_writes,
         )  # fmt: skip
     # Only now: importing the SDK takes a second, which the planner need not wait for.

@@ -17,7 +17,8 @@ from rapidfuzz import fuzz
 
 from agent.toolbox import TOOLS
 
-_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"'|]+@[^\s<>()\[\],;:\"'|]+[^\s<>()\[\],;:\"'|.!?]")
+# Only from a word's beginning: looked for at every place of a long one, it would take hours.
+_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:\"'|])[^\s<>()\[\],;:\"'|]+@[^\s<>()\[\],;:\"'|]+[^\s<>()\[\],;:\"'|.!?]")
 
 # Everybody, in the languages that the planner speaks too.
 _EVERYBODY = (
@@ -108,7 +109,7 @@ def doubt(
             f"I can't do that; I can only mail it. For that, say: send {campaign}.",
         )
     contact = arguments.get("contact")
-    doubted = strict or call["name"] == "delete_contact"
+    doubted = strict or call["name"] in ("delete_contact", "unsubscribe_contact")
     if doubted and isinstance(contact, str) and contact and not _named(contact, heard):
         return Doubt(
             f"Nobody spoke of the contact {contact}. Ask the person whom they mean.",

@@ -23,6 +23,7 @@ from agent.events import ApprovalAsked, ConfirmationAsked, Done, Event, Failed, 
 from agent.graph import MOST_ROUNDS, Turn, build
 from agent.models import LanguageModel, ModelFailed
 from agent.situation import look
+from agent.transcript import PastTurn, past_turns
 from db import conversations
 from db.pool import Database
 from tools.base import Context
@@ -53,13 +54,20 @@ class Agent:
         """A new conversation, or with a name the actor's conversation of that name."""
         async with ctx.database.transaction(ctx.tenant.id) as db:
             return await conversations.open_one(
-                db, ctx.tenant.id, actor=ctx.actor.name, name=name[:100] if name else None, at=ctx.now()
+                db, ctx.tenant.id, actor=ctx.keeper, name=name[:100] if name else None, at=ctx.now()
             )
 
     async def history(self, ctx: Context, limit: int = 20) -> list[tuple[str, str]]:
         """The last messages of the conversation as (role, text), oldest first; role: person, agent or note."""
         async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
             return await conversations.history(db, ctx.tenant.id, _conversation(ctx), limit)
+
+    async def remembered(self, ctx: Context) -> tuple[list[PastTurn], ConfirmationAsked | None]:
+        """What the conversation remembers of its turns, and what waits for a yes or no: for doors that show it."""
+        state = await self._graph.aget_state(self._config(ctx))
+        asked = state.interrupts[0].value["calls"] if state.interrupts else None
+        question = ConfirmationAsked([ProposedCall(**call) for call in asked]) if asked else None
+        return past_turns(state.values.get("messages", [])), question
 
     async def note(self, text: str, ctx: Context) -> None:
         """Tell the conversation what a person decided at the door, so that later turns know."""
@@ -192,7 +200,7 @@ class Agent:
             async with ctx.database.transaction(ctx.tenant.id) as db:
                 if await self._lease(db, ctx, owner):
                     return True
-                if not await conversations.exists(db, ctx.tenant.id, _conversation(ctx), actor=ctx.actor.name):
+                if not await conversations.exists(db, ctx.tenant.id, _conversation(ctx), actor=ctx.keeper):
                     raise LookupError("there is no such conversation of this actor")
             if asyncio.get_running_loop().time() > deadline:
                 return False
@@ -209,7 +217,7 @@ class Agent:
 
     async def _lease(self, db: Any, ctx: Context, owner: UUID) -> bool:
         return await conversations.lease(
-            db, ctx.tenant.id, _conversation(ctx), actor=ctx.actor.name, owner=owner, seconds=LEASE
+            db, ctx.tenant.id, _conversation(ctx), actor=ctx.keeper, owner=owner, seconds=LEASE
         )
 
     async def _release(self, ctx: Context, owner: UUID) -> None:

@@ -141,15 +141,17 @@ def _read(answer: BaseMessage) -> AIMessage:
         if "reply" in found:
             return AIMessage(str(found["reply"]), usage_metadata=usage)
         calls = [_call(call["tool"], call["args"]) for call in found["calls"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # An endpoint that ignores response_format: the graph asks again.
         broken = invalid_tool_call(name="answer", args=answer.text[:500], id=None, error="not of the schema")
         return AIMessage("", invalid_tool_calls=[broken], usage_metadata=usage)
     return AIMessage("", tool_calls=calls, usage_metadata=usage)
 
 
-def _call(name: str, arguments: dict[str, Any]) -> ToolCall:
-    return tool_call(name=name, args=dict(arguments), id=f"call_{uuid.uuid4().hex[:12]}")
+def _call(name: str, arguments: object) -> ToolCall:
+    if not isinstance(arguments, dict):  # dict() would make something of a list, too
+        raise TypeError(name)
+    return tool_call(name=name, args=arguments, id=f"call_{uuid.uuid4().hex[:12]}")
 
 
 def _checked(answer: AIMessage, messages: list[BaseMessage]) -> AIMessage:

@@ -11,12 +11,15 @@ TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 _VERBS = {
     "create_contact": "Add the contact",
     "update_contact": "Change the contact",
+    "unsubscribe_contact": "Unsubscribe",
     "import_contacts": "Import contacts",
     "create_campaign": "Create the campaign",
     "update_campaign": "Change the campaign",
     "add_contacts_to_campaign": "Add people to",
     "remove_contacts_from_campaign": "Take people out of",
     "draft_email": "Draft the e-mail of",
+    "add_variant": "Add a variant to the mail of",
+    "set_variant_test": "Set the test of variants of",
     "cancel_campaign": "Cancel",
 }
 

@@ -97,6 +97,27 @@ async def pending(db: Connection, tenant: UUID, at: datetime) -> list[ApprovalRo
     return await _rows(db, "pending", {"tenant": tenant, "at": at})
 
 
+async def page(
+    db: Connection, tenant: UUID, *, state: str | None, after: tuple[datetime, UUID] | None, limit: int, at: datetime
+) -> list[ApprovalRow]:
+    """Newest first, those after the given row; `state` as it is at this moment."""
+    after_at, after_id = after or (None, None)
+    parameters = {
+        "tenant": tenant,
+        "state": state,
+        "after_at": after_at,
+        "after_id": after_id,
+        "limit": limit,
+        "at": at,
+    }
+    return await _rows(db, "page", parameters)
+
+
+async def over(db: Connection, tenant: UUID, at: datetime, *, limit: int) -> list[ApprovalRow]:
+    """The requests that were decided, withdrawn or have expired, last ones first."""
+    return await _rows(db, "over", {"tenant": tenant, "at": at, "limit": limit})
+
+
 async def _rows(db: Connection, name: str, parameters: dict[str, Any]) -> list[ApprovalRow]:
     async with db.cursor(row_factory=class_row(ApprovalRow)) as cursor:
         await cursor.execute(sql("approvals", name), parameters)

@@ -10,6 +10,8 @@ from uuid import UUID
 from pgvector import HalfVector
 from psycopg.rows import class_row
 
+from db import statistics
+from db.contacts import Filter
 from db.pool import Connection
 from db.queries import sql
 
@@ -68,6 +70,7 @@ class SendingRow:
     on_crash: Literal["park", "resend"]
     why: str | None
     """Why it stopped, or what it waits for; a sentence."""
+    tests_variants: bool
 
 
 Row = TypeVar("Row")
@@ -174,7 +177,24 @@ async def names(db: Connection, tenant: UUID, limit: int = 100) -> list[tuple[st
 async def add_contacts(db: Connection, tenant: UUID, campaign_id: UUID, contacts: list[UUID], at: datetime) -> int:
     """Add those that are contacts and not there yet; return how many that were."""
     parameters = {"tenant": tenant, "campaign_id": campaign_id, "contacts": contacts, "at": at}
-    return (await db.execute(sql("campaigns", "add_contacts"), parameters)).rowcount
+    added = (await db.execute(sql("campaigns", "add_contacts"), parameters)).rowcount
+    await statistics.refresh(db, tenant, "campaign_contacts", written=added)
+    return added
+
+
+async def add_all(db: Connection, tenant: UUID, campaign_id: UUID, which: Filter, at: datetime) -> int:
+    """Add everybody whom `which` lets through and who is not there yet; return how many that were. Takes its time."""
+    await db.execute("SELECT set_config('statement_timeout', '10min', true)")
+    parameters = {"tenant": tenant, "campaign_id": campaign_id, "at": at} | which.parameters()
+    added = (await db.execute(sql("campaigns", "add_all"), parameters)).rowcount
+    await statistics.refresh(db, tenant, "campaign_contacts", written=added)
+    return added
+
+
+async def remove_all(db: Connection, tenant: UUID, campaign_id: UUID, which: Filter) -> int:
+    """Remove everybody whom `which` lets through; return how many that were."""
+    parameters = {"tenant": tenant, "campaign_id": campaign_id} | which.parameters()
+    return (await db.execute(sql("campaigns", "remove_all"), parameters)).rowcount
 
 
 async def remove_contacts(db: Connection, tenant: UUID, campaign_id: UUID, contacts: list[UUID]) -> int:

@@ -67,6 +67,15 @@ async def newest(db: Connection, tenant: UUID, limit: int) -> list[CapturedRow]:
         return await cursor.fetchall()
 
 
+async def page(db: Connection, tenant: UUID, *, after: tuple[datetime, UUID] | None, limit: int) -> list[CapturedRow]:
+    """The newest first, those after the given row."""
+    after_at, after_id = after or (None, None)
+    async with db.cursor(row_factory=class_row(CapturedRow)) as cursor:
+        parameters = {"tenant": tenant, "after_at": after_at, "after_id": after_id, "limit": limit}
+        await cursor.execute(sql("captures", "page"), parameters)
+        return await cursor.fetchall()
+
+
 async def find(db: Connection, tenant: UUID, beginning: str) -> list[MessageRow]:
     """Those whose id begins so; at most two."""
     async with db.cursor(row_factory=class_row(MessageRow)) as cursor:

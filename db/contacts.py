@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from db.pool import Connection
 from db.queries import sql
@@ -85,6 +86,16 @@ async def update(
             "tags": row.tags, "vector": vector, "model": model, "at": at,
         },
     )  # fmt: skip
+
+
+async def note(db: Connection, tenant: UUID, id: UUID, attributes: dict[str, str], *, at: datetime) -> None:
+    """Add to the contact's attributes, over those of the same names."""
+    await db.execute(sql("contacts", "note"), {"tenant": tenant, "id": id, "attributes": Jsonb(attributes), "at": at})
+
+
+async def subscribe(db: Connection, tenant: UUID, id: UUID, *, at: datetime) -> None:
+    """Make the contact a subscriber; a suppression of the address still keeps mail from them."""
+    await db.execute(sql("contacts", "subscribe"), {"tenant": tenant, "id": id, "at": at})
 
 
 async def erase(db: Connection, tenant: UUID, id: UUID) -> bool:

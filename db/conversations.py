@@ -176,6 +176,63 @@ async def forget(db: Connection, tenant: UUID, id: UUID) -> None:
 
 
 @dataclass(frozen=True)
+class ThreadRow:
+    """A conversation as a list shows it."""
+
+    conversation_id: UUID
+    name: str | None
+    turns: int
+    created_at: datetime
+    updated_at: datetime
+    is_busy: bool | None
+    """A turn is under way."""
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    turn: int
+    place: int
+    role: Role
+    text: str
+    created_at: datetime
+
+
+async def page(
+    db: Connection, tenant: UUID, *, actor: str, after: tuple[datetime, UUID] | None, limit: int
+) -> list[ThreadRow]:
+    """The actor's conversations, the last one first, those after the given one."""
+    after_at, after_id = after or (None, None)
+    async with db.cursor(row_factory=class_row(ThreadRow)) as cursor:
+        await cursor.execute(
+            sql("conversations", "page"),
+            {"tenant": tenant, "actor": actor, "after_at": after_at, "after_id": after_id, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def one(db: Connection, tenant: UUID, id: UUID, *, actor: str) -> ThreadRow | None:
+    """This conversation of this actor."""
+    async with db.cursor(row_factory=class_row(ThreadRow)) as cursor:
+        await cursor.execute(sql("conversations", "one"), {"tenant": tenant, "id": id, "actor": actor})
+        return await cursor.fetchone()
+
+
+async def messages(db: Connection, tenant: UUID, id: UUID, *, after: tuple[int, int], limit: int) -> list[MessageRow]:
+    """What was said, oldest first, after the given turn and place."""
+    async with db.cursor(row_factory=class_row(MessageRow)) as cursor:
+        await cursor.execute(
+            sql("conversations", "messages"),
+            {"tenant": tenant, "id": id, "after_turn": after[0], "after_place": after[1], "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def rename(db: Connection, tenant: UUID, id: UUID, *, actor: str, name: str) -> None:
+    """Call this conversation so, unless another of the actor's is called so."""
+    await db.execute(sql("conversations", "rename"), {"tenant": tenant, "id": id, "actor": actor, "name": name})
+
+
+@dataclass(frozen=True)
 class SaidRow:
     """A message, and the conversation it is in."""
 

@@ -91,15 +91,34 @@ async def count_for_contact(db: Connection, tenant: UUID, contact_id: UUID) -> i
     return int(row[0]) if row else 0
 
 
-async def suppress(db: Connection, tenant: UUID, email: str, *, reason: str, source: str, at: datetime) -> None:
-    """Never mail this address again; only a hash of it is stored. What waits for it in the ledger is skipped."""
+async def suppress(db: Connection, tenant: UUID, email: str, *, reason: str, source: str, at: datetime) -> int:
+    """Never mail this address again; only a hash of it is stored. What waits for it in the ledger is skipped: return
+    how many mails that were."""
     await db.execute(
         sql("deliveries", "suppress"),
         {"tenant": tenant, "email": email, "reason": reason, "source": source, "at": at},
     )
-    await db.execute(
+    cursor = await db.execute(
         sql("deliveries", "skip_waiting"), {"tenant": tenant, "email": email, "reason": f"suppressed ({reason})"}
     )
+    return cursor.rowcount
+
+
+async def suppression(db: Connection, tenant: UUID, email: str) -> str | None:
+    """Why this address must not be mailed: unsubscribed, bounced, complained, erased or manual; None when it may be."""
+    cursor = await db.execute(sql("deliveries", "suppression"), {"tenant": tenant, "email": email})
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def lift_suppression(db: Connection, tenant: UUID, email: str) -> bool:
+    """Let this address be mailed again; say whether that was suppressed by a wish.
+
+    Bounces and complaints can't be lifted: the database refuses.
+    """
+    cursor = await db.execute(sql("deliveries", "lift_suppression"), {"tenant": tenant, "email": email})
+    row = await cursor.fetchone()
+    return bool(row and row[0])
 
 
 async def fill(
@@ -269,3 +288,39 @@ async def _is(db: Connection, name: str, parameters: dict[str, Any]) -> bool:
     cursor = await db.execute(sql("deliveries", name), parameters)
     row = await cursor.fetchone()
     return bool(row and row[0])
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One mail of a campaign, and what became of it."""
+
+    campaign_id: UUID
+    campaign: str
+    contact_id: UUID
+    address: str
+    """Empty when the person was erased."""
+    variant: str
+    state: State
+    reason: str | None
+    attempts: int
+    next_attempt_at: datetime
+    smtp_code: int | None
+    message_id: str | None
+    sent_at: datetime | None
+
+
+async def page(
+    db: Connection, tenant: UUID, *, campaign_id: UUID | None, state: State | None, after: tuple[UUID, UUID] | None,
+    limit: int,
+) -> list[LedgerRow]:  # fmt: skip
+    """The ledger by campaign and contact, those after the given row."""
+    after_campaign, after_id = after or (None, None)
+    async with db.cursor(row_factory=class_row(LedgerRow)) as cursor:
+        await cursor.execute(
+            sql("deliveries", "page"),
+            {
+                "tenant": tenant, "campaign_id": campaign_id, "state": state, "after_campaign": after_campaign,
+                "after_id": after_id, "limit": limit,
+            },
+        )  # fmt: skip
+        return await cursor.fetchall()

@@ -94,6 +94,11 @@ async def content(db: Connection, tenant: UUID, campaign_id: UUID) -> ContentRow
     return row
 
 
+async def remove(db: Connection, tenant: UUID, campaign_id: UUID, email_id: UUID) -> None:
+    """Delete one mail of a campaign."""
+    await db.execute(sql("emails", "remove"), {"tenant": tenant, "campaign_id": campaign_id, "id": email_id})
+
+
 async def of_ids(db: Connection, tenant: UUID, campaign_id: UUID, ids: list[UUID]) -> list[EmailRow]:
     """These mails of the campaign, in no order; those that are not there are left out."""
     return await _rows(db, "of_ids", {"tenant": tenant, "campaign_id": campaign_id, "ids": ids})

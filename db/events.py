@@ -215,6 +215,13 @@ async def last_mailed(db: Connection, tenant: UUID, email: str) -> tuple[UUID, U
     return (row[0], row[1]) if row else None
 
 
+async def last_mailed_since(db: Connection, tenant: UUID, contact_id: UUID, since: datetime) -> tuple[UUID, str] | None:
+    """Id and name of the campaign that last went to this contact, if that was since then."""
+    parameters = {"tenant": tenant, "contact_id": contact_id, "since": since}
+    row = await (await db.execute(sql("events", "last_mailed_since"), parameters)).fetchone()
+    return (row[0], row[1]) if row else None
+
+
 async def of_recipients(
     db: Connection, tenant: UUID, campaign_id: UUID, *, after: UUID = NOBODY, limit: int = 100
 ) -> list[RecipientRow]:

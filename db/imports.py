@@ -21,23 +21,29 @@ _STATUS = [name for name, _ in STAGED].index("status")
 
 @dataclass(frozen=True)
 class Merged:
-    """How many contacts a merge created and changed, and how many addresses are newly suppressed."""
+    """How many contacts a merge created and changed, how many addresses are newly suppressed, and how many were before
+    although the list had them as subscribers."""
 
     created: int
     changed: int
     suppressed: int
+    kept_out: int
 
 
 async def merge(db: Connection, tenant: UUID, rows: Sequence[Sequence[str | None]], at: datetime) -> Merged:
     """Add or complete contacts, one row an address (any case), each with the values of `STAGED`.
 
-    Those who may not be mailed (unsubscribed, bounced, complained) are put on the list of suppressions as well.
+    Those who may not be mailed (unsubscribed, bounced, complained) are put on the list of suppressions as well; those
+    who are on it already get the status that it says.
     """
     await bulk.stage(db, "contacts", STAGED, rows)
     cursor = await db.execute(sql("imports", "merge"), {"tenant": tenant, "at": at})
     row = await cursor.fetchone()
     assert row is not None
+    cursor = await db.execute(sql("imports", "keep_out"), {"tenant": tenant, "at": at})
+    kept_out = await cursor.fetchone()
+    assert kept_out is not None
     suppressed = 0
     if any(row[_STATUS] in ("unsubscribed", "bounced", "complained") for row in rows):
         suppressed = (await db.execute(sql("imports", "suppress"), {"tenant": tenant, "at": at})).rowcount
-    return Merged(int(row[0]), int(row[1]), suppressed)
+    return Merged(int(row[0]), int(row[1]), suppressed, int(kept_out[0]))

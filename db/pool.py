@@ -36,9 +36,12 @@ class DatabaseUnavailable(RuntimeError):
 
 
 class Database:
-    """The pool of a program. `open` before use, `close` after; safe for any number of tasks."""
+    """The pool of a program. `open` before use, `close` after; safe for any number of tasks.
 
-    def __init__(self, url: str, *, max_size: int = 10) -> None:
+    A transaction waits `patience` seconds for a connection, and then fails with PoolTimeout.
+    """
+
+    def __init__(self, url: str, *, max_size: int = 10, patience: float = 30) -> None:
         self.url = url
         self._pool = AsyncConnectionPool(
             url,
@@ -48,7 +51,7 @@ class Database:
             configure=_configure,
             check=_check,
             reset=_used,
-            timeout=30,
+            timeout=patience,
         )
 
     async def open(self) -> None:

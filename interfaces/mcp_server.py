@@ -12,7 +12,9 @@ what ties the two together is the request's id in `request_state`, which the SDK
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import dataclasses
 import functools
 import json
 import logging
@@ -20,7 +22,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -29,7 +31,8 @@ from urllib.parse import unquote
 import anyio
 import mcp_types as types
 from mcp import MCPError
-from mcp.server.context import ServerRequestContext
+from mcp.server.apps import client_supports_apps
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.stdio import stdio_server
@@ -41,6 +44,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from db.embedded import EmbeddedError
 from db.migrate import MigrationError
 from db.pool import DatabaseUnavailable
+from interfaces import charts, mcp_apps
 from interfaces.settings import BadSettings, Settings
 from interfaces.wiring import Program, local_actor, open_program
 from tools import ALL_TOOLS, BY_NAME, approvals
@@ -48,6 +52,7 @@ from tools.approvals import Answered, ApprovalAsked, Decided
 from tools.base import LONGEST_RESULT, Arguments, Context, Result, Tool, tool
 from tools.campaigns import get_campaign, list_campaigns
 from tools.contacts import Contact, find_contact
+from tools.emails import Preview, PreviewEmail, preview_with_page
 from tools.errors import ToolError
 from tools.fields import Whom
 
@@ -71,11 +76,21 @@ DECISION = "decision"
 FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
-        # A field that must be filled in: a client that accepts everything by itself has not asked anyone.
-        "approve": {"type": "boolean", "title": "Approve", "description": "Yes: it is done. No: it is rejected."}
+        # To be chosen, without a default: a client that accepts everything by itself has not asked anyone, and of one
+        # that takes a list's first entry the worst is that nothing leaves.
+        DECISION: {
+            "type": "string", "enum": ["reject", "approve"], "title": "Your decision",
+            "description": "Approve: it is done at once. Reject: nothing is done.",
+        }
     },
-    "required": ["approve"],
-}
+    "required": [DECISION],
+}  # fmt: skip
+
+
+ANSWER_LOST = (
+    "This answer belongs to no question that was asked in this call: the server was started again meanwhile, or the "
+    "call was changed. Nothing was decided. The request still waits: `smartcampaign approvals` lists it; or ask again."
+)
 
 
 class PromptText(NamedTuple):
@@ -203,10 +218,23 @@ def make_server(context: Callable[[], Awaitable[Context]], close: Callable[[], A
         on_list_resource_templates=door.list_templates, on_read_resource=door.read_resource,
         on_list_prompts=door.list_prompts, on_get_prompt=door.get_prompt, on_completion=door.complete,
     )  # fmt: skip
+    server.extensions = mcp_apps.EXTENSION
     # A person may take as long to answer as the request is open.
     sealed = RequestStateSecurity.ephemeral(ttl=approvals.TIME_TO_DECIDE.total_seconds())
-    server.middleware.append(RequestStateBoundary(sealed, default_audience=NAME))
+    server.middleware.append(_Sealed(sealed, default_audience=NAME))
     return server
+
+
+class _Sealed(RequestStateBoundary):
+    """Ties an answer to its question; one that does not fit any more is told so in words."""
+
+    async def __call__(self, ctx: Request, call_next: CallNext) -> HandlerResult:
+        try:
+            return await super().__call__(ctx, call_next)
+        except MCPError as error:
+            if error.data != {"reason": "invalid_request_state"}:
+                raise
+            raise MCPError(error.code, ANSWER_LOST, error.data) from None
 
 
 class _Door:
@@ -229,16 +257,19 @@ class _Door:
             if params.request_state is not None:
                 asked = await approvals.find(ctx, params.request_state)
                 return _answer(called, await _decide(asked, (params.input_responses or {}).get(DECISION), ctx))
-            result = await called.call(params.arguments or {}, ctx)
+            async with _reporting(request, ctx) as reported:
+                result = await called.call(params.arguments or {}, reported)
             if not (isinstance(result, ApprovalAsked) and _can_ask(request)):
-                return _answer(called, result)
+                return await _illustrated(_answer(called, result), result, request, params, ctx)
             form = types.ElicitRequestFormParams(message=result.card.text(), requested_schema=FORM)
             if request.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 questions: types.InputRequests = {DECISION: types.ElicitRequest(params=form)}
                 return types.InputRequiredResult(input_requests=questions, request_state=str(result.approval_id))
             answer = None
-            with contextlib.suppress(MCPError, ValidationError):  # it could not ask after all: the request stays open
-                answer = await request.session.elicit_form(form.message, FORM, request.request_id)
+            # It could not ask after all, or nobody answers while the request is good: it stays as it is.
+            with contextlib.suppress(MCPError, ValidationError, TimeoutError):
+                with anyio.fail_after((result.expires_at - ctx.now()).total_seconds()):
+                    answer = await request.session.elicit_form(form.message, FORM, request.request_id)
             return _answer(called, await _decide(result, answer, ctx))
         except Exception as error:
             return _refused(_in_words(error, called.name))
@@ -275,6 +306,9 @@ class _Door:
         )  # fmt: skip
 
     async def read_resource(self, _: Request, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        page = mcp_apps.read(params.uri)
+        if page is not None:
+            return types.ReadResourceResult(contents=[page])
         scheme, _sep, rest = params.uri.partition("://")
         which = unquote(rest).strip("/")
         with _told("resource"):
@@ -344,6 +378,7 @@ def described() -> list[types.Tool]:
                 idempotent_hint=each.effect == "read" or each.name.startswith(IDEMPOTENT),
                 open_world_hint=each.effect == "send",
             ),
+            _meta={"ui": {"resourceUri": page}} if (page := mcp_apps.page_of(each.name)) else None,
         )
         for each in ALL_TOOLS
     ]
@@ -372,13 +407,14 @@ def _can_ask(request: Request) -> bool:
 
 
 async def _decide(asked: ApprovalAsked, answer: object, ctx: Context) -> ApprovalAsked | Decided:
-    """Carry out what the person at the client said; the request stays open when they said neither yes nor no."""
-    if not isinstance(answer, types.ElicitResult) or answer.action == "cancel":
+    """Carry out what the person at the client chose on the form; without a choice the request stays open.
+
+    Closing or declining the card is no choice: what is not wanted any more expires, or is rejected in so many words.
+    """
+    chosen = answer.content.get(DECISION) if isinstance(answer, types.ElicitResult) and answer.content else None
+    if not isinstance(answer, types.ElicitResult) or answer.action != "accept" or chosen not in ("approve", "reject"):
         return asked
-    approve = answer.action == "accept" and (answer.content or {}).get("approve")
-    if answer.action == "accept" and not isinstance(approve, bool):
-        return asked
-    return await approvals.decide(str(asked.approval_id), approve=approve is True, ctx=ctx)
+    return await approvals.decide(str(asked.approval_id), approve=chosen == "approve", ctx=ctx)
 
 
 def _answer(called: Tool[Any, Any], result: Result) -> types.CallToolResult:
@@ -387,6 +423,59 @@ def _answer(called: Tool[Any, Any], result: Result) -> types.CallToolResult:
         done = "" if called.effect == "read" else "That is done. "
         return _refused(f"{done}The answer of {called.name} is too long to show. Ask for less, page by page.")
     return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=data)
+
+
+async def _illustrated(
+    answer: types.CallToolResult, result: Result, request: Request, params: types.CallToolRequestParams, ctx: Context
+) -> types.CallToolResult:
+    """The answer with a picture of its figures, and for a client that shows pages with the whole mail."""
+    if answer.is_error:
+        return answer
+    picture = await asyncio.to_thread(charts.chart, result, ctx.home) if charts.can_draw(result) else None
+    if picture is not None:
+        answer.content.append(types.ImageContent(data=base64.b64encode(picture).decode(), mime_type="image/png"))
+    if isinstance(result, Preview) and client_supports_apps(request):
+        _, page = await preview_with_page(PreviewEmail.model_validate(params.arguments), ctx)
+        answer.meta = {mcp_apps.PAGE: page}
+    return answer
+
+
+@asynccontextmanager
+async def _reporting(request: Request, ctx: Context) -> AsyncIterator[Context]:
+    """A context whose progress is told to a client that asked for it, as fast as it listens and no faster."""
+    if request.meta is None or "progress_token" not in request.meta:
+        yield ctx
+        return
+    latest: list[tuple[int, int, str]] = []
+    news = asyncio.Event()
+    ended = False
+
+    async def tell() -> None:
+        told = 0
+        while not ended or latest:
+            await news.wait()
+            news.clear()
+            done, total, what = latest[-1] if latest else (0, 0, "")
+            latest.clear()
+            # Each must be more than the one before.
+            if done > told:
+                told = done
+                await request.session.report_progress(done, total, f"{done:,} of {total:,} {what}")
+
+    def note(what: str, done: int, total: int) -> None:
+        latest.append((done, total, what))
+        news.set()
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield dataclasses.replace(ctx, told=note)
+        ended = True
+        news.set()
+        await asyncio.wait([telling], timeout=1)
+    finally:
+        telling.cancel()
+        # A client that has gone is no reason for what was done to fail.
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 def _refused(sentence: str) -> types.CallToolResult:

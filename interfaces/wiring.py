@@ -44,10 +44,12 @@ class Program:
     embed_later: Callable[[], None] | None = None
     """Wakes the background embedder, where there is one."""
 
-    def context(self, *, conversation: UUID | None = None, actor: Actor | None = None) -> Context:
-        """What a tool call through this door works with."""
+    def context(
+        self, *, conversation: UUID | None = None, actor: Actor | None = None, tenant: Tenant | None = None
+    ) -> Context:
+        """What a tool call through this door works with; without `tenant` on the program's own."""
         return Context(
-            tenant=self.tenant,
+            tenant=tenant or self.tenant,
             actor=actor or self.actor,
             database=self.database,
             embedder=self.embedder,

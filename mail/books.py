@@ -231,7 +231,9 @@ class Books:
             try:
                 letters = Letters(tenant, row, links, bounce_address=self._bounce_address, sign=self._sign)
                 after = trip.after if trip else deliveries.BEGINNING
-                desk.trips[campaign_id] = trip = Trip(letters, facts.on_crash, now, after, told=facts.why)
+                desk.trips[campaign_id] = trip = Trip(
+                    letters, facts.on_crash, now, after, told=facts.why, tests=facts.tests_variants
+                )
                 return trip, ""
             except CannotWrite as error:
                 problem = str(error)

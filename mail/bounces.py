@@ -11,7 +11,7 @@ import email.policy
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
 from typing import Literal
@@ -20,6 +20,7 @@ from uuid import UUID
 from db import events
 from db.pool import Connection
 from mail.classify import Verdict
+from mail.headers import one_line
 from mail.leaving import close
 from mail.links import Keys, Kind, read, read_bounce
 from mail.recording import Hit, record
@@ -72,6 +73,14 @@ def reports_in(message: bytes) -> list[Report]:
     return [Report(told, reason, evidence) for told, reason in _in_words(parsed)]
 
 
+def is_about(report: Report, keys: Keys) -> bool:
+    """Whether a report brings a genuine token of this tenant's. Asks no database."""
+    if any(read_bounce(address, keys) is not None for address in _VERP.findall(report.evidence)):
+        return True
+    claims = (read(text, kind) for kind, text in _tokens(report.evidence))
+    return any(claim is not None and claim.is_genuine(keys) for claim in claims)
+
+
 async def match(db: Connection, tenant: UUID, keys: Keys, report: Report) -> Matched | None:
     """Whose mail of this tenant a report is about; None when it brings no genuine token of it."""
     for kind, text in _tokens(report.evidence):
@@ -92,10 +101,12 @@ async def apply(db: Connection, tenant: UUID, found: Sequence[Matched], *, sourc
 
     A hard bounce and a complaint end all mail to the person; a soft bounce is only noted, once a reason and day.
     """
+    # Whoever reports may write anything: octets that are no text, or that Postgres takes for none.
+    found = [replace(one, reason=one_line(one.reason, LONGEST_REASON)) for one in found]
     hits = [
         Hit(
             campaign=one.campaign, contact=one.contact, kind="complaint" if one.told == "complaint" else "bounce",
-            at=at, key=_key(one, at), verdict=_VERDICTS[one.told], details={"report": one.reason[:LONGEST_REASON]},
+            at=at, key=_key(one, at), verdict=_VERDICTS[one.told], details={"report": one.reason},
         )
         for one in found
     ]  # fmt: skip

@@ -97,6 +97,8 @@ class Trip:
     """Nothing was due; not looked at again before."""
     told: str | None = None
     """The reason that the campaign's row shows."""
+    tests: bool = False
+    """Whether it tries variants: where nothing is due, a wait may be over."""
 
 
 class Desk:
@@ -117,8 +119,13 @@ class Desk:
         self.portion_until = 0.0
         self.capped_until = 0.0
         self.next_look = 0.0
+        self.rests_until = 0.0
         self.in_doubt = False
         """A COMMIT may or may not have happened: rows may be begun that we never heard of."""
+
+    def rests(self, now: float) -> bool:
+        """Whether it is left alone for a while, after an error that nobody foresaw."""
+        return now < self.rests_until
 
     def next_campaign(self, now: float) -> UUID | None:
         """The next one in turn that may have something due."""

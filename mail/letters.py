@@ -50,8 +50,8 @@ class Reader:
     phone_number: str | None
 
 
-Sign = Callable[[bytes], bytes]
-"""Puts a DKIM signature on top of a mail."""
+Sign = Callable[[bytes, str], bytes]
+"""Puts DKIM signatures on top of a mail, those for the domain of its sender."""
 
 
 class Letters:
@@ -134,5 +134,5 @@ class Letters:
         if self._bounces and not test:
             sender = person.return_path(self._bounces)
         if self._sign is not None:
-            message = self._sign(message)
+            message = self._sign(message, self._domain)
         return Letter(sender, recipient, rendered.subject, message, id)

@@ -23,7 +23,7 @@ from db.deliveries import BEGINNING, BegunRow
 from db.pool import Database
 from db.rates import Limit
 from db.test_mails import TestMailRow
-from mail import start
+from mail import start, variants
 from mail.books import Books
 from mail.desk import Desk, Job, Place, Trip
 from mail.letters import CannotWrite, Reader, Sign
@@ -40,6 +40,9 @@ TRY_AGAIN = 0.3
 
 # Seconds between two looks for a free slot under a rate limit.
 LOOK_FOR_SLOTS = 0.03
+
+# Looks (of a second each) for which a tenant is left alone whose rows bring a bug to light.
+REST_AFTER_ERROR = 60
 
 Told = Callable[[str], None]
 """Called with a sentence when something worth telling happens: a campaign begins, ends, stops."""
@@ -98,7 +101,7 @@ class Sender:
         async with self._lines():
             while True:
                 worked = await self._turn(wait=False)
-                if any(desk.held for desk in self._desks.values()):
+                if any(desk.held and not desk.rests(time.monotonic()) for desk in self._desks.values()):
                     await self._rest(0.05)
                 elif self._tests:
                     await asyncio.wait(self._tests)
@@ -111,7 +114,7 @@ class Sender:
         """Whether something is due that can leave: the cap allows it, and a server is there."""
         now = time.monotonic()
         has_way = any(outlet.rest.why is None for outlet in self._outlets)
-        return has_way and now >= desk.capped_until and desk.next_campaign(now) is not None
+        return has_way and now >= desk.capped_until and not desk.rests(now) and desk.next_campaign(now) is not None
 
     @contextlib.asynccontextmanager
     async def _lines(self) -> AsyncIterator[None]:
@@ -137,7 +140,7 @@ class Sender:
         self._wake.clear()
         try:
             await self._find_desks()
-            worked = [await self._serve(desk) for desk in list(self._desks.values())]
+            worked = [await self._serve_by_itself(desk) for desk in list(self._desks.values())]
         except TROUBLE as error:
             log.warning("the database does not answer, trying again: %s", " ".join(str(error).split())[:200])
             for desk in self._desks.values():
@@ -159,7 +162,7 @@ class Sender:
         now = time.monotonic()
         moments = [self._next_tenants]
         for desk in self._desks.values():
-            moments += [desk.next_look, *(trip.quiet_until for trip in desk.trips.values() if trip)]
+            moments += [desk.next_look, desk.rests_until, *(trip.quiet_until for trip in desk.trips.values() if trip)]
             if desk.trips and self._is_limited(desk):
                 moments.append(now + LOOK_FOR_SLOTS)
         return max(0.001, min((moment for moment in moments if moment > now), default=now) - now)
@@ -175,6 +178,22 @@ class Sender:
         for tenant in set(self._desks) - set(wanted):
             if not self._desks[tenant].held:
                 del self._desks[tenant]
+
+    async def _serve_by_itself(self, desk: Desk) -> bool:
+        """Serve a desk; what its rows bring to light and nobody foresaw stops this tenant's mail for a while, alone."""
+        if desk.rests(time.monotonic()):
+            return False
+        try:
+            return await self._serve(desk)
+        except TROUBLE:
+            raise
+        except Exception:
+            log.exception("the mail of tenant %s can't be worked on and rests", desk.tenant)
+            if not desk.rests_until:  # said once; the log has every time
+                self._told("The mail of one tenant rests for a minute: an error of this program; see its log.")
+            desk.in_doubt = True
+            desk.rests_until = time.monotonic() + REST_AFTER_ERROR * self._pace.look
+            return False
 
     async def _serve(self, desk: Desk) -> bool:
         """Record, begin and look after one tenant's rows; say whether there was anything to do."""
@@ -269,6 +288,12 @@ class Sender:
         if await start.finish(self._books.database, desk.tenant, campaign.campaign_id):
             desk.trips.pop(campaign.campaign_id, None)
             self._told(f"{campaign.name} is sent.")
+        elif trip.tests:
+            said = await variants.advance(self._books.database, desk.tenant, campaign.campaign_id)
+            # A test lasts hours: less often than where mails wait for another try.
+            trip.quiet_until = time.monotonic() + (0 if said else 5 * self._pace.look)
+            if said:
+                self._told(f"{campaign.name}: {said}.")
 
     # Looking around
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from db import audit, campaigns, deliveries, emails, tenants
+from db import audit, campaigns, deliveries, emails, tenants, variants
 from db.pool import Connection, Database
 from db.tenants import TenantRow
+from db.variants import VariantTestRow
 
 # What comes back later than this is little; the campaign counts as completed then.
 COMPLETED_AFTER = timedelta(days=7)
@@ -22,9 +24,11 @@ COMPLETED_AFTER = timedelta(days=7)
 WORKER = "worker"
 
 
-def content_fingerprint(content_hash: str, tenant: TenantRow) -> str:
-    """SHA-256 over every mail of a campaign (`emails.content`) and its sender."""
-    whole = [content_hash, tenant.sender_name, tenant.sender_email]
+def content_fingerprint(content_hash: str, tenant: TenantRow, test: VariantTestRow | None) -> str:
+    """SHA-256 over every mail of a campaign (`emails.content`), its sender, and how variants are tried."""
+    whole: list[Any] = [content_hash, tenant.sender_name, tenant.sender_email]
+    if test is not None:
+        whole.append(test.rule)
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
@@ -32,7 +36,8 @@ async def content_of(db: Connection, tenant: UUID, campaign_id: UUID) -> str:
     """The fingerprint of the campaign's content as it is now."""
     row = await tenants.find(db, tenant)
     assert row is not None, "the transaction's tenant is there"
-    return content_fingerprint((await emails.content(db, tenant, campaign_id)).hash, row)
+    content = await emails.content(db, tenant, campaign_id)
+    return content_fingerprint(content.hash, row, await variants.find(db, tenant, campaign_id))
 
 
 async def start(database: Database, tenant: UUID, campaign_id: UUID) -> bool:
@@ -106,7 +111,8 @@ async def difference_to_approved(db: Connection, tenant: UUID, campaign_id: UUID
     said = []
     facts = await campaigns.sending_facts(db, tenant, campaign_id)
     if facts is None or await content_of(db, tenant, campaign_id) != facts.content_fingerprint:
-        said.append("the text or the sender")
+        tests = facts is not None and facts.tests_variants
+        said.append("the text, the sender or the test of variants" if tests else "the text or the sender")
     drift = await deliveries.drift(db, tenant, campaign_id)
     if drift.added:
         said.append(f"{drift.added:,} more {_people(drift.added)}")

@@ -16,13 +16,14 @@ from pydantic import BaseModel, Field
 from db import analytics
 from db.analytics import PastRow, TotalsRow
 from db.pool import Connection
+from mail.significance import ALPHA, CONFIDENCE, Difference, holm, strength, two_proportions, wilson
 from tools.base import Arguments, Context, Result, Text, tool
 from tools.campaigns import find_campaign
 from tools.dates import in_words, read_date, read_moment
 from tools.errors import FutureSince, InvalidArguments, TooFewToCompare
 from tools.fields import CampaignName
 from tools.lists import cell
-from tools.significance import ALPHA, CONFIDENCE, Difference, holm, strength, two_proportions, wilson
+from tools.trials import Trial, tried
 
 # With fewer mails than this a rate says next to nothing: its interval would be over thirty points wide.
 ENOUGH = 30
@@ -167,6 +168,8 @@ class PerformanceSummary(Result):
     figures: Figures
     links: list[Link] = []
     usual: Usual | None = None
+    trial: Trial | None = None
+    """Its variants side by side, where it has some."""
     still_coming: bool = False
     """Whether the last mail is less than a day old."""
     confidence: int = round(CONFIDENCE * 100)
@@ -196,7 +199,13 @@ class PerformanceSummary(Result):
             if self.more_campaigns:
                 lines.append("\nOnly the latest campaigns are counted here.")
         lines += ["", *self._notes()]
+        if self.trial is not None:
+            lines += ["", self._trial(self.trial, zone)]
         return "\n".join(lines).strip()
+
+    def _trial(self, trial: Trial, zone: ZoneInfo) -> str:
+        part = f", tried on {trial.share} % of the people" if trial.share is not None and trial.share < 100 else ""
+        return f"Variants{part}:\n\n{trial.text(zone)}"
 
     def _title(self, only: CampaignFigures | None, since: str, zone: ZoneInfo) -> str:
         if only is None:
@@ -220,7 +229,10 @@ class PerformanceSummary(Result):
         f = self.figures
         opened = f.open_rate.text() if f.open_rate else f"{f.opened:,} of {f.delivered:,}"
         clicked = f.click_rate.text() if f.click_rate else f"{f.clicked:,} of {f.delivered:,}"
-        lines = [f"opened by people: {opened}", f"clicked by people: {clicked}, {f.total_clicks:,} clicks in all"]
+        lines = [
+            f"opened by people: {opened}",
+            f"clicked by people: {clicked}, {_count(f.total_clicks, 'click')} in all",
+        ]
         if f.click_to_open:
             lines.append(f"of those who opened, clicked: {f.click_to_open.text()}")
         rate = f", {f.conversion_rate.text()}" if f.conversion_rate and f.converted else ""
@@ -232,8 +244,8 @@ class PerformanceSummary(Result):
         f = self.figures
         return [
             f"unsubscribed: {f.unsubscribed:,}; complaints: {f.complained:,}",
-            f"left out, done by machines (privacy proxies, scanners): {f.machine_opens:,} opens, "
-            f"{f.machine_clicks:,} clicks",
+            "left out, done by machines (privacy proxies, scanners): "
+            f"{_count(f.machine_opens, 'open')}, {_count(f.machine_clicks, 'click')}",
         ]
 
     def _notes(self) -> list[str]:
@@ -272,11 +284,12 @@ async def summarize_performance(args: SummarizePerformance, ctx: Context) -> Per
         rows = await analytics.totals(db, ctx.tenant.id, ids, since)
         links = await analytics.links(db, ctx.tenant.id, ids, since)
         usual = await usual_figures(db, ctx, rows[0]) if args.campaign and since is None else None
+        trial = await tried(db, ctx, ids[0]) if args.campaign and since is None else None
     last = max((row.last_sent_at for row in rows if row.last_sent_at), default=None)
     return PerformanceSummary(
         campaigns=[CampaignFigures.of_row(row) for row in rows], since=since, time_zone=ctx.tenant.time_zone,
         figures=Figures.of(rows), links=[Link(url=link.url, people=link.people, clicks=link.clicks) for link in links],
-        usual=usual, still_coming=last is not None and ctx.now() - last < SETTLING, more_campaigns=more,
+        usual=usual, trial=trial, still_coming=last is not None and ctx.now() - last < SETTLING, more_campaigns=more,
     )  # fmt: skip
 
 
@@ -500,6 +513,10 @@ def percent(share: float) -> str:
 def points(share: float) -> str:
     """`+5.3`: a difference of shares, in percentage points."""
     return f"{share * 100:+.1f}"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _people(count: int) -> str:

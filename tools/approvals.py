@@ -20,6 +20,7 @@ from db.pool import Connection
 from tools.base import Context, Effect, Result, allowed, recorded_as
 from tools.dates import in_words
 from tools.errors import ApprovalOutdated, ApprovalOver, NoSuchApproval
+from tools.lists import page_of, read_place, write_cursor
 
 # Long enough for a colleague to look after lunch, short enough that nobody approves last week's idea.
 TIME_TO_DECIDE = timedelta(hours=24)
@@ -76,6 +77,39 @@ class Decided(Answered):
 
     def text(self) -> str:
         return self.outcome
+
+
+class Request(Result):
+    """A request as a list shows it, also one that is decided."""
+
+    approval_id: UUID
+    action: Action
+    state: Literal["pending", "used", "rejected", "withdrawn", "expired"]
+    card: Card
+    recipient_count: int
+    campaign_id: UUID | None
+    requested_by: str
+    requested_via: str
+    requested_at: datetime
+    expires_at: datetime
+    decided_by: str | None
+    decided_via: str | None
+    decided_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ApprovalRow) -> Request:
+        return cls.model_validate(row, from_attributes=True)
+
+    def text(self) -> str:
+        return f"{self.card.title} ({self.state})"
+
+
+class RequestList(Result):
+    requests: list[Request]
+    next_cursor: str | None = None
+
+    def text(self) -> str:
+        return "\n".join(f"- {request.text()}" for request in self.requests) or "There are no such requests."
 
 
 @dataclass(frozen=True)
@@ -143,6 +177,25 @@ async def waiting(ctx: Context) -> list[ApprovalAsked]:
         return [asked(row) for row in await approvals.pending(db, ctx.tenant.id, ctx.now())]
 
 
+async def listed(ctx: Context, *, state: str | None = None, cursor: str | None = None, limit: int = 20) -> RequestList:
+    """Every request, newest first, also those that are decided. Raises `BadCursor`."""
+    allowed(ctx.actor.role, "read", "to list approvals")
+    async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
+        rows = await approvals.page(
+            db, ctx.tenant.id, state=state, after=read_place(cursor), limit=limit + 1, at=ctx.now()
+        )  # fmt: skip
+    shown, more = page_of(rows, limit)
+    last = write_cursor(shown[-1].requested_at.isoformat(), str(shown[-1].approval_id)) if more else None
+    return RequestList(requests=[Request.of(row) for row in shown], next_cursor=last)
+
+
+async def one(ctx: Context, id: UUID) -> Request:
+    """A request by its id, also one that is decided. Raises `NoSuchApproval`."""
+    allowed(ctx.actor.role, "read", "to look at an approval")
+    async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
+        return Request.of(await _find(db, ctx, str(id)))
+
+
 async def find(ctx: Context, id: str) -> ApprovalAsked:
     """An open request by its id or the beginning of it. Raises `NoSuchApproval` or `ApprovalOver`."""
     async with ctx.transaction() as db:
@@ -164,8 +217,8 @@ async def decide(id: str, *, approve: bool, ctx: Context) -> Decided:
     found = await find(ctx, id)
     kind = _KINDS[found.action]
     verb = "approve" if approve else "reject"
-    # Whoever may ask for it may also take it back; to allow it takes the role for its effect.
-    allowed(ctx.actor.role, kind.effect if approve else "read", f"{verb} {found.action}")
+    # Whoever may change a campaign may also stop it; to allow a request takes the role for its effect.
+    allowed(ctx.actor.role, kind.effect if approve else "write", f"to {verb} {found.action}")
     ctx = recorded_as(f"{verb} {found.action}", kind.effect, ctx)
     try:
         async with ctx.transaction() as db:

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from db import audit
 from db.embeddings import Embedder
@@ -49,6 +49,10 @@ LONGEST_RESULT = 50_000
 LONGEST_LOGGED = 200
 
 
+# The context of a validation that takes what the schema says and nothing that only looks like it.
+EXACTLY = "exactly"
+
+
 class _Personal:
     """Marks an argument that may hold personal data: the audit log keeps that it was given, not what."""
 
@@ -63,9 +67,9 @@ class Arguments(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _lists_from_text(cls, given: Any) -> Any:
+    def _lists_from_text(cls, given: Any, info: ValidationInfo) -> Any:
         """Some clients and small models write a list as its JSON text, or a single entry without the list."""
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or info.context is EXACTLY:
             return given
         return {name: _as_list(value) if cls._takes_list(name) else value for name, value in given.items()}
 
@@ -81,7 +85,7 @@ def _as_list(value: Any) -> Any:
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [value]
     return [value] if value.strip() else []
 
@@ -154,10 +158,16 @@ class Context:
     """The time, aware, in any zone. Tests set it."""
     writer: Writer | None = None
     conversation: UUID | None = None
+    shared: str | None = None
+    """Whose the conversation is when it is no single person's: a thread of a chat, in which several speak."""
     home: Path | None = None
     """The data folder, whose files may name people; None where there is none."""
     embed_later: Callable[[], None] | None = None
     """Asks the door to make missing vectors in the background; None where nothing runs in the background."""
+    also: Callable[[Connection], Awaitable[None]] | None = field(default=None, repr=False)
+    """What a door wants committed together with a write, in its transaction: that it was done for this request."""
+    told: Callable[[str, int, int], None] | None = field(default=None, repr=False)
+    """Hears how far a long call is: of what, how many, of how many. None where nobody listens."""
     call: _Call | None = field(default=None, repr=False)
     """The tool call under way; set by `Tool.call`."""
 
@@ -169,6 +179,18 @@ class Context:
             yield db
             if self.call is not None and self.call.effect != "read":
                 await self.call.record(db, "done", self)
+                if self.also is not None:
+                    await self.also(db)
+
+    @property
+    def keeper(self) -> str:
+        """Whose the conversation is."""
+        return self.shared or self.actor.name
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Tell whoever waits for the call under way how far it is; on the event loop's thread."""
+        if self.told is not None:
+            self.told(what, done, total)
 
     def about(self, *ids: UUID) -> None:
         """Note which contacts and campaigns the call under way is about, for its line in the audit log."""
@@ -220,6 +242,16 @@ class Tool(Generic[A, R]):
         allowed(ctx.actor.role, self.effect, self.name)
         self._validated(arguments)
 
+    def exactly(self, arguments: Any) -> None:
+        """Raise `InvalidArguments` unless these are as the published schema says: no text for a number or a list.
+
+        For programs. Models get more leave: `call` reads what they probably meant.
+        """
+        try:
+            self.input.model_validate(arguments, strict=True, context=EXACTLY)
+        except ValidationError as error:
+            raise InvalidArguments(problems=_in_words(error, self.input)) from None
+
     async def foreseen(self, arguments: Mapping[str, Any], ctx: Context) -> str:
         """What a call would do that its arguments don't show ("14 people match"); empty when there is nothing to say.
 
@@ -265,9 +297,15 @@ class Tool(Generic[A, R]):
 
 def allowed(role: Role, effect: Effect, what: str) -> None:
     """Raise `NotAllowed` unless `role` may do things of this effect."""
-    if effect not in ROLES[role]:
-        needed = next(role for role, effects in ROLES.items() if effect in effects)
-        raise NotAllowed(role=role, tool=what, needed=needed)
+    at_least(next(each for each, effects in ROLES.items() if effect in effects), role, what)
+
+
+def at_least(needed: Role, role: Role, what: str) -> None:
+    """Raise `NotAllowed` unless `role` is `needed` or a higher one."""
+    order = list(ROLES)
+    if order.index(role) < order.index(needed):
+        *lower, highest = order[order.index(needed) :]
+        raise NotAllowed(role=role, tool=what, needed=f"{', '.join(lower)} or {highest}" if lower else highest)
 
 
 def recorded_as(name: str, effect: Effect, ctx: Context) -> Context:

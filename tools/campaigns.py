@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -33,6 +33,7 @@ from tools.errors import (
 )
 from tools.fields import CampaignName, Cursor, Emails, PageSize, Words
 from tools.lists import cell, page_of, read_offset, read_place, write_cursor
+from tools.trials import Trial, tried
 
 Name = Annotated[Text, Field(min_length=1, max_length=255)]
 About = Annotated[
@@ -40,7 +41,7 @@ About = Annotated[
 ]
 Day = Annotated[Text, Field(max_length=60, description="Date like 2026-12-05.")]
 
-# Whoever adds "everyone who .." gets at most this many without saying a number.
+# How many are compared by meaning: without a number said, and at most. Everybody, or all with a tag, has no limit.
 USUAL_AUDIENCE = 200
 LARGEST_AUDIENCE = 10_000
 
@@ -80,6 +81,7 @@ class CampaignSaved(Result):
     changed: list[str] = []
     added: list[str] = []
     """The first ten people of the audience that was added with it."""
+    note: str | None = None
 
     def text(self) -> str:
         what = self.campaign.text()
@@ -90,7 +92,7 @@ class CampaignSaved(Result):
             people = (
                 f" {_people(self.campaign.contact_count)} are in it: {_names(self.added, self.campaign.contact_count)}."
             )
-        return f"Created the campaign {what}.{people}"
+        return f"Created the campaign {what}.{people}{f' {self.note}' if self.note else ''}"
 
 
 class CampaignList(Result):
@@ -128,6 +130,10 @@ class CampaignDetail(Result):
     campaign: Campaign
     emails: list[Mail]
     personal_drafts: int
+    why: str | None = None
+    """Why it stopped, or what it waits for."""
+    trial: Trial | None = None
+    """Its variants side by side, where they are tried."""
     next_step: str
     time_zone: str
 
@@ -144,7 +150,10 @@ class CampaignDetail(Result):
         if self.personal_drafts:
             facts.append(f"drafts for single people: {self.personal_drafts}")
         lines = "\n".join(f"- {fact}" for fact in facts)
-        return f"**{c.name}**: {c.description or 'no description yet'}\n\n{lines}\n\n{self.next_step}"
+        said = [f"**{c.name}**: {c.description or 'no description yet'}", lines]
+        said += [self.why] if self.why else []
+        said += [self.trial.text(ZoneInfo(self.time_zone))] if self.trial else []
+        return "\n\n".join([*said, self.next_step])
 
 
 class RecipientsChanged(Result):
@@ -181,8 +190,7 @@ async def _who_it_is_for(args: CreateCampaign, ctx: Context) -> str:
     if not args.audience:
         return ""
     async with ctx.transaction() as db:
-        people, note = await _meant(db, ctx, args.audience, None, USUAL_AUDIENCE)
-    return _foreseen(people, note)
+        return (await _meant(db, ctx, args.audience, None)).text()
 
 
 @tool(effect="write", preview=_who_it_is_for)
@@ -199,14 +207,14 @@ async def create_campaign(args: CreateCampaign, ctx: Context) -> CampaignSaved:
             there = await campaigns.by_name(db, ctx.tenant.id, args.name)
             raise CampaignExists(name=args.name, status=there.status if there else "there already")
         ctx.about(id)
-        people: list[ContactRow] = []
-        if args.audience:
-            people, _ = await _meant(db, ctx, args.audience, None, USUAL_AUDIENCE)
-            await campaigns.add_contacts(db, ctx.tenant.id, id, [p.contact_id for p in people], ctx.now())
+        meant = await _meant(db, ctx, args.audience, None) if args.audience else None
+        added = await meant.add_to(db, ctx, id) if meant else 0
         row = await campaigns.find(db, ctx.tenant.id, id)
         assert row is not None
-    saved = Campaign.of(row, contact_count=len(people))
-    return CampaignSaved(campaign=saved, created=True, added=[p.full_name or p.email for p in people[:10]])
+    saved = Campaign.of(row, contact_count=added)
+    if meant is None:
+        return CampaignSaved(campaign=saved, created=True)
+    return CampaignSaved(campaign=saved, created=True, added=meant.names(10), note=meant.note)
 
 
 class UpdateCampaign(Arguments):
@@ -286,6 +294,8 @@ async def get_campaign(args: GetCampaign, ctx: Context) -> CampaignDetail:
         contact_count, sent_count = await campaigns.counts(db, ctx.tenant.id, row.campaign_id)
         templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
         drafts = await emails.count_drafts(db, ctx.tenant.id, row.campaign_id)
+        sending = await campaigns.sending_facts(db, ctx.tenant.id, row.campaign_id)
+        trial = await tried(db, ctx, row.campaign_id)
     mails = [
         Mail(
             email_id=mail.email_id, subject=mail.subject, variant=mail.variant, written_by=mail.written_by,
@@ -295,6 +305,7 @@ async def get_campaign(args: GetCampaign, ctx: Context) -> CampaignDetail:
     ]  # fmt: skip
     return CampaignDetail(
         campaign=Campaign.of(row, contact_count, sent_count), emails=mails, personal_drafts=drafts,
+        why=sending.why if sending else None, trial=trial,
         next_step=_next_step(row, contact_count, bool(mails or drafts)), time_zone=ctx.tenant.time_zone,
     )  # fmt: skip
 
@@ -303,13 +314,12 @@ class AddContactsToCampaign(Arguments):
     campaign: CampaignName
     query: Words | None = None
     emails: Emails | None = None
-    limit: Annotated[int, Field(ge=1, le=LARGEST_AUDIENCE)] = USUAL_AUDIENCE
+    limit: Annotated[int, Field(ge=1, le=LARGEST_AUDIENCE)] | None = None
 
 
 async def _who_would_come(args: AddContactsToCampaign, ctx: Context) -> str:
     async with ctx.transaction() as db:
-        people, note = await _meant(db, ctx, args.query, args.emails, args.limit)
-    return _foreseen(people, note)
+        return (await _meant(db, ctx, args.query, args.emails, args.limit)).text()
 
 
 @tool(effect="write", preview=_who_would_come)
@@ -317,13 +327,12 @@ async def add_contacts_to_campaign(args: AddContactsToCampaign, ctx: Context) ->
     """Add people to a campaign: by words ("restores old clocks"), or by e-mail addresses that are contacts already."""
     async with ctx.transaction() as db:
         row = await find_open_campaign(db, ctx, args.campaign)
-        people, note = await _meant(db, ctx, args.query, args.emails, args.limit)
-        ids = [person.contact_id for person in people]
-        added = await campaigns.add_contacts(db, ctx.tenant.id, row.campaign_id, ids, ctx.now())
+        meant = await _meant(db, ctx, args.query, args.emails, args.limit)
+        added = await meant.add_to(db, ctx, row.campaign_id)
         total, _ = await campaigns.counts(db, ctx.tenant.id, row.campaign_id)
     return RecipientsChanged(
-        campaign=row.name, campaign_id=row.campaign_id, added=added, already_there=len(ids) - added, total=total,
-        people=[person.full_name or person.email for person in people[:10]], matched=len(people), note=note,
+        campaign=row.name, campaign_id=row.campaign_id, added=added, already_there=meant.count - added, total=total,
+        people=meant.names(10), matched=meant.count, note=meant.note,
     )  # fmt: skip
 
 
@@ -338,13 +347,12 @@ async def remove_contacts_from_campaign(args: RemoveContactsFromCampaign, ctx: C
     """Take people out of a campaign, by words or by e-mail addresses. The contacts themselves stay."""
     async with ctx.transaction() as db:
         row = await find_open_campaign(db, ctx, args.campaign)
-        people, _ = await _meant(db, ctx, args.query, args.emails, LARGEST_AUDIENCE, campaign=row.campaign_id)
-        ids = [person.contact_id for person in people]
-        removed = await campaigns.remove_contacts(db, ctx.tenant.id, row.campaign_id, ids)
+        meant = await _meant(db, ctx, args.query, args.emails, LARGEST_AUDIENCE, campaign=row.campaign_id)
+        removed = await meant.remove_from(db, ctx, row.campaign_id)
         total, _ = await campaigns.counts(db, ctx.tenant.id, row.campaign_id)
     return RecipientsChanged(
         campaign=row.name, campaign_id=row.campaign_id, removed=removed, total=total,
-        people=[person.full_name or person.email for person in people[:10]], matched=len(people),
+        people=meant.names(10), matched=meant.count,
     )  # fmt: skip
 
 
@@ -376,46 +384,80 @@ async def find_open_campaign(db: Connection, ctx: Context, campaign: str) -> Cam
     return row
 
 
+@dataclass(frozen=True)
+class _Meant:
+    """Who words or addresses mean."""
+
+    first: list[ContactRow]
+    """To be named; nearest first, else newest."""
+    count: int
+    which: Filter | None = None
+    """All of these, however many; None: `first` is everybody."""
+    note: str | None = None
+
+    def names(self, most: int) -> list[str]:
+        return [person.full_name or person.email for person in self.first[:most]]
+
+    def text(self) -> str:
+        return f"{_people(self.count)}: {_names(self.names(5), self.count)}{f'. {self.note}' if self.note else ''}"
+
+    async def add_to(self, db: Connection, ctx: Context, campaign: UUID) -> int:
+        """Put them into a campaign; return how many were not there."""
+        if self.which is not None:
+            return await campaigns.add_all(db, ctx.tenant.id, campaign, self.which, ctx.now())
+        ids = [person.contact_id for person in self.first]
+        return await campaigns.add_contacts(db, ctx.tenant.id, campaign, ids, ctx.now())
+
+    async def remove_from(self, db: Connection, ctx: Context, campaign: UUID) -> int:
+        """Take them out of a campaign; return how many were there."""
+        if self.which is not None:
+            return await campaigns.remove_all(db, ctx.tenant.id, campaign, self.which)
+        return await campaigns.remove_contacts(
+            db, ctx.tenant.id, campaign, [person.contact_id for person in self.first]
+        )  # fmt: skip
+
+
 async def _meant(
-    db: Connection, ctx: Context, query: str | None, addresses: list[str] | None, limit: int,
+    db: Connection, ctx: Context, query: str | None, addresses: list[str] | None, limit: int | None = None,
     campaign: UUID | None = None,
-) -> tuple[list[ContactRow], str | None]:  # fmt: skip
-    """The people that words or addresses mean (within `campaign`, if given), and what is to be said about them."""
+) -> _Meant:  # fmt: skip
+    """The people that words or addresses mean (within `campaign`, if given)."""
     if bool(query) == bool(addresses):
         raise InvalidArguments(problems="Say who: either query (in words) or emails (addresses), one of the two.")
     if addresses:
-        found = await contacts.by_emails(db, ctx.tenant.id, addresses)
-        missing = sorted({address.lower() for address in addresses} - {row.email.lower() for row in found})
-        if missing:
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise NoSuchContact(
-                name=", ".join(missing[:5]) + more, hint=" Add them as contacts first. Nothing was changed."
-            )
-        silent = [row for row in found if row.status != "subscribed"]
-        note = None
-        if silent and campaign is None:
-            note = "Not subscribed, so they will get no mail: " + ", ".join(row.email for row in silent[:5]) + "."
-        return list(found), note
+        return await _addressed(db, ctx, addresses, is_for_mail=campaign is None)
     # Who has unsubscribed is no audience; and who is taken out of a campaign may have any status.
     which = Filter(status=None if campaign else "subscribed", campaign=campaign)
     asked = await audience.understand(db, ctx, query, which)
-    people: list[ContactRow]
-    if asked.words:
-        people = list(await audience.find(db, ctx, asked, audience.ADDRESSED, limit=limit + 1))
+    if not asked.words and (limit is None or campaign):
+        first = await contacts.page(db, ctx.tenant.id, asked.which, after=None, limit=10)
+        meant = _Meant(first, await contacts.count(db, ctx.tenant.id, asked.which), asked.which)
     else:
-        people = await contacts.page(db, ctx.tenant.id, asked.which, after=None, limit=limit + 1)
-    if not people:
+        most = limit or USUAL_AUDIENCE
+        people: list[ContactRow]
+        if asked.words:
+            people = list(await audience.find(db, ctx, asked, audience.ADDRESSED, limit=most + 1))
+        else:
+            people = await contacts.page(db, ctx.tenant.id, asked.which, after=None, limit=most + 1)
+        order = "nearest" if asked.words else "newest"
+        more = f"More match; only the {order} {most:,} were taken. Say a higher limit for more."
+        meant = _Meant(people[:most], min(len(people), most), note=more if len(people) > most else None)
+    if not meant.count:
         raise NobodyMatches(query=query)
-    note = None
-    if len(people) > limit:
-        people = people[:limit]
-        note = f"More match; only the nearest {limit:,} were taken. Say a higher limit for more."
-    return people, note
+    return meant
 
 
-def _foreseen(people: list[ContactRow], note: str | None) -> str:
-    names = _names([person.full_name or person.email for person in people[:5]], len(people))
-    return f"{_people(len(people))}: {names}{f'. {note}' if note else ''}"
+async def _addressed(db: Connection, ctx: Context, addresses: list[str], *, is_for_mail: bool) -> _Meant:
+    found = await contacts.by_emails(db, ctx.tenant.id, addresses)
+    missing = sorted({address.lower() for address in addresses} - {row.email.lower() for row in found})
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise NoSuchContact(
+            name=", ".join(missing[:5]) + more, hint=" Add them as contacts first. Nothing was changed."
+        )  # fmt: skip
+    silent = [row.email for row in found if row.status != "subscribed"] if is_for_mail else []
+    note = f"Not subscribed, so they will get no mail: {', '.join(silent[:5])}." if silent else None
+    return _Meant(list(found), len(found), note=note)
 
 
 async def _vector(ctx: Context, name: str, description: str | None) -> tuple[HalfVector | None, str | None]:

@@ -146,7 +146,7 @@ async def create_contact(args: CreateContact, ctx: Context) -> ContactSaved:
         ctx.about(id)
         row = await contacts.find(db, ctx.tenant.id, id)
         assert row is not None
-    return ContactSaved(contact=Contact.of(row), created=True, hint=hint)
+    return ContactSaved(contact=Contact.of(row), created=True, hint=_hints(hint, row.status))
 
 
 class UpdateContact(Arguments):
@@ -184,9 +184,19 @@ async def update_contact(args: UpdateContact, ctx: Context) -> ContactSaved:
             await contacts.update(db, ctx.tenant.id, new, vector=vector, model=model, at=ctx.now())
         except psycopg.errors.UniqueViolation:
             raise ContactExists(email=new.email, whose="") from None
-    return ContactSaved(
-        contact=Contact.of(new), created=False, changed=[*given, *(["tags"] if said else [])], hint=hint
-    )
+        saved = await contacts.find(db, ctx.tenant.id, old.contact_id)
+        assert saved is not None, "it was found in this transaction"
+    hint = _hints(hint, saved.status) if saved.status != old.status else hint
+    changed = [*given, *(["tags"] if said else [])]
+    return ContactSaved(contact=Contact.of(saved), created=False, changed=changed, hint=hint)
+
+
+def _hints(hint: str | None, status: str) -> str | None:
+    """What to say of a new address: it looks mistyped, or it must not be mailed."""
+    if status == "subscribed":
+        return hint
+    why = f"This address is {status} from before, so it gets no mail."
+    return f"{hint} {why}" if hint else why
 
 
 class DeleteContact(Arguments):
@@ -326,6 +336,17 @@ def _match(row: FoundRow, why: str) -> Match:
 def _parts(note: str | None) -> list[str]:
     """The clauses of a note, at most six."""
     return [part.strip() for part in re.split(r"[.;!?\n]+|, ", note or "") if len(part.strip()) > 2][:6]
+
+
+class GetContact(Arguments):
+    contact: Whom
+
+
+@tool(effect="read")
+async def get_contact(args: GetContact, ctx: Context) -> Contact:
+    """Show one contact with what is known about them. Not in the list of tools: a search shows as much to a model."""
+    async with ctx.transaction() as db:
+        return Contact.of(await find_contact(db, ctx, args.contact))
 
 
 async def find_contact(db: Connection, ctx: Context, whom: str) -> ContactRow:

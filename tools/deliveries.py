@@ -5,7 +5,9 @@ Not tools: no model calls them, the doors do, for a person. Each is recorded in 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from db import analytics, campaigns, deliveries
 from db.campaigns import CampaignRow
@@ -14,6 +16,7 @@ from mail import start
 from tools.base import Context, Effect, Result, allowed, recorded_as
 from tools.campaigns import find_campaign
 from tools.errors import CampaignClosed, ChangedSinceApproval, NotPaused
+from tools.lists import page_of, read_ids, write_cursor
 
 
 class Settled(Result):
@@ -24,6 +27,51 @@ class Settled(Result):
 
     def text(self) -> str:
         return self.outcome
+
+
+class Delivery(Result):
+    """One mail of a campaign. Times are UTC."""
+
+    campaign_id: UUID
+    campaign: str
+    contact_id: UUID
+    address: str
+    variant: str
+    state: deliveries.State
+    reason: str | None
+    attempts: int
+    next_attempt_at: datetime
+    smtp_code: int | None
+    message_id: str | None
+    sent_at: datetime | None
+
+    def text(self) -> str:
+        return f"{self.campaign} to {self.address or 'somebody who was erased'}: {self.state}"
+
+
+class DeliveryList(Result):
+    deliveries: list[Delivery]
+    next_cursor: str | None = None
+
+    def text(self) -> str:
+        return "\n".join(f"- {each.text()}" for each in self.deliveries) or "There are no such mails."
+
+
+async def listed(
+    ctx: Context, *, campaign: str | None = None, state: deliveries.State | None = None, cursor: str | None = None,
+    limit: int = 20,
+) -> DeliveryList:  # fmt: skip
+    """The ledger, page by page. Raises `NoSuchCampaign`, `UnclearCampaign` or `BadCursor`."""
+    allowed(ctx.actor.role, "read", "to list deliveries")
+    after = read_ids(cursor)
+    async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
+        id = (await find_campaign(db, ctx, campaign)).campaign_id if campaign is not None else None
+        rows = await deliveries.page(db, ctx.tenant.id, campaign_id=id, state=state, after=after, limit=limit + 1)
+    shown, more = page_of(rows, limit)
+    last = write_cursor(str(shown[-1].campaign_id), str(shown[-1].contact_id)) if more else None
+    return DeliveryList(
+        deliveries=[Delivery.model_validate(row, from_attributes=True) for row in shown], next_cursor=last
+    )
 
 
 async def pause(campaign: str, ctx: Context) -> Settled:

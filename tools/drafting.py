@@ -80,9 +80,15 @@ class Drafting:
     async def all(self) -> list[Mail]:
         gate = asyncio.Semaphore(CALLS_AT_ONCE)
 
+        written = 0
+
         async def one(contact: ContactRow | None) -> Mail:
+            nonlocal written
             async with gate:
-                return await self._one(contact)
+                mail = await self._one(contact)
+            written += 1
+            self._ctx.progress("mails written", written, len(self._task.contacts))
+            return mail
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(contact)) for contact in self._task.contacts]

@@ -200,8 +200,14 @@ class Preview(Result):
 @tool(effect="read")
 async def preview_email(args: PreviewEmail, ctx: Context) -> Preview:
     """Show a campaign's mail as one contact would see it, with warnings. Nothing is sent."""
+    preview, _ = await preview_with_page(args, ctx)
+    return preview
+
+
+async def preview_with_page(args: PreviewEmail, ctx: Context) -> tuple[Preview, str]:
+    """The preview, and the same mail as HTML, whole: for a door that shows it in a frame that can do nothing."""
     worst = (args.contact or "").strip().lower() == WORST
-    async with ctx.transaction() as db:
+    async with ctx.database.transaction(ctx.tenant.id, read_only=True) as db:
         row = await find_campaign(db, ctx, args.campaign)
         tenant = await _tenant(db, ctx)
         templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
@@ -216,11 +222,12 @@ async def preview_email(args: PreviewEmail, ctx: Context) -> Preview:
         warnings.append(_to_check(shown.unknown_claims))
     if cut:
         warnings.append(f"Only the first {SHOWN:,} of {len(shown.text):,} characters are shown here.")
-    return Preview(
+    preview = Preview(
         campaign=row.name, campaign_id=row.campaign_id, contact=shown.reader.label if shown.reader else None,
         chosen=shown.chosen, personal=shown.personal, variants=variants, subject=shown.subject, body=body,
         warnings=warnings,
     )  # fmt: skip
+    return preview, shown.html
 
 
 @dataclass(frozen=True)
@@ -230,6 +237,7 @@ class _Shown:
     reader: ContactRow | None
     subject: str
     text: str
+    html: str
     warnings: Sequence[str]
     unknown_claims: list[str]
     chosen: str | None = None
@@ -254,7 +262,7 @@ async def _chosen(
         chosen = f"{most}; {like} are like them" if holes else most
     else:
         chosen = f"a typical recipient: as much is known of {like}"
-    return _Shown(seen.reader, seen.rendered.subject, seen.rendered.text, reviewed.warnings,
+    return _Shown(seen.reader, seen.rendered.subject, seen.rendered.text, seen.rendered.html, reviewed.warnings,
                   templates[0].unknown_claims, chosen)  # fmt: skip
 
 
@@ -277,7 +285,9 @@ async def _as_read_by(
         warnings.append(f"{named.label} is not a recipient of {row.name}.")
     elif who is not None and who.status != "subscribed":
         warnings.append(f"{who.label} is {who.status} and will get no mail.")
-    return _Shown(who, rendered.subject, rendered.text, warnings, mail.unknown_claims, personal=own is not None)
+    return _Shown(
+        who, rendered.subject, rendered.text, rendered.html, warnings, mail.unknown_claims, personal=own is not None
+    )  # fmt: skip
 
 
 class MailFound(BaseModel):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from db import captures, contacts, conversations, deliveries, events
+from db import captures, contacts, conversations, deliveries, events, idempotency
 from db import erasure as rows
 from db.contacts import ContactRow
 from db.erasure import Mention
@@ -68,6 +68,7 @@ async def erase(db: Connection, ctx: Context, row: ContactRow) -> str:
     await events.lock_erasure(db, tenant)
     person = Person.of(row).known_as(await addresses_of(db, ctx, row))
     in_notes = Traces(await _sought_in_notes(db, ctx, row))
+    await idempotency.forget_answers(db, tenant)
     for address in sorted(person.addresses):
         await deliveries.suppress(db, tenant, address, reason="erased", source="delete_contact", at=now)
         await captures.forget(db, tenant, id, address)

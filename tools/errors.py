@@ -32,9 +32,78 @@ class InvalidArguments(ToolError):
 
 
 class NotAllowed(ToolError):
-    """Your role ({role}) does not allow this ({tool}). Ask someone with the role {needed}."""
+    """Your role is {role}, and {tool} takes the role {needed}. Ask someone who has it."""
 
     code = "not_allowed"
+
+
+class KeyNeeded(ToolError):
+    """This takes an API key, sent as `Authorization: Bearer sck_..`. Make one on the server with:
+    smartcampaign keys create NAME --role editor"""
+
+    code = "key_needed"
+
+
+class UnknownKey(ToolError):
+    """This API key is not known. Check that it was copied whole, or ask an owner for a new one."""
+
+    code = "bad_key"
+
+
+class KeyOver(ToolError):
+    """This API key ({name}) {state}. Ask an owner for a new one."""
+
+    code = "bad_key"
+
+
+class KeyExists(ToolError):
+    """There is already a key called {name!r}. Choose another name, or revoke that one first."""
+
+    code = "exists"
+
+
+class NoSuchKey(ToolError):
+    """No key that could be revoked is called {name!r}. List them with: smartcampaign keys list."""
+
+    code = "not_found"
+
+
+class NotLinked(ToolError):
+    """This workspace ({id}) is not linked to anything here. An owner links it with: smartcampaign {group} link"""
+
+    code = "not_linked"
+
+
+class UnknownPerson(ToolError):
+    """You are not known here yet (your id is {person}). An owner lets you in with: smartcampaign {command} --role
+    editor"""
+
+    code = "not_allowed"
+
+
+class AlreadyLinked(ToolError):
+    """{name} is linked already{whom}. {hint}"""
+
+    code = "exists"
+
+
+class NoSuchWorkspace(ToolError):
+    """Nothing that is linked is called {name!r}.{hint}"""
+
+    code = "not_found"
+
+
+class NoSuchPerson(ToolError):
+    """Nobody with the id {person!r} was let in to {name}."""
+
+    code = "not_found"
+
+
+class NameTaken(ToolError):
+    """Somebody else in {workspace} is called {name!r} already. Give another name with --name: the log tells people
+    apart by it."""
+
+    code = "exists"
 
 
 class NoSuchCampaign(ToolError):
@@ -73,6 +142,19 @@ class CampaignExists(ToolError):
     code = "exists"
 
 
+class ConsentNeeded(ToolError):
+    """Nobody is subscribed again without their own word. Say when and how they agreed, in a few words (--consent); it
+    is kept with the contact."""
+
+    code = "consent_needed"
+
+
+class CannotResubscribe(ToolError):
+    """{contact} {why}. They can't be subscribed again here; if they want mail, let them give another address."""
+
+    code = "cannot_resubscribe"
+
+
 class NothingToChange(ToolError):
     """Nothing to change was said. Name at least one of: {fields}."""
 
@@ -95,6 +177,50 @@ class NoEmail(ToolError):
     """{name} has no e-mail yet. Draft one first."""
 
     code = "no_email"
+
+
+class UnreadableMail(ToolError):
+    """{name} can't be sent like this. {problems} Change the mail, then ask again."""
+
+    code = "unreadable_mail"
+
+
+class TooManyVariants(ToolError):
+    """{name} has {count} variants, which is as many as can be told apart. Remove one first."""
+
+    code = "too_many"
+
+
+class NoSuchVariant(ToolError):
+    """{name} has no variant {variant!r}; there are: {variants}."""
+
+    code = "not_found"
+
+
+class OneMailOnly(ToolError):
+    """{name} has one mail only, so there is nothing to try. Add a variant first, or take the test back."""
+
+    code = "one_mail_only"
+
+
+class TestsAndZones(ToolError):
+    """A test of variants needs one moment at which it is decided, so {name} can't go out at an hour of each recipient's
+    own time zone as well. Leave out `local`, or take the test back."""
+
+    __test__ = False  # pytest: no test of ours
+    code = "tests_and_zones"
+
+
+class HasBegun(ToolError):
+    """Mails of {name} have left already, so its variants and their test stay as they are."""
+
+    code = "has_begun"
+
+
+class NothingToChoose(ToolError):
+    """{name} {why}, so there is no variant to choose."""
+
+    code = "nothing_to_choose"
 
 
 class NoRecipients(ToolError):
@@ -174,6 +300,18 @@ class ApprovalOutdated(ToolError):
     """What this request would do has changed since it was made ({what}), so it was withdrawn. Ask for it again."""
 
     code = "approval_outdated"
+
+
+class NoSuchMail(ToolError):
+    """There is no mail with the id {id} in the outbox. It keeps the newest thousand."""
+
+    code = "not_found"
+
+
+class NoSuchThread(ToolError):
+    """You have no conversation with the id {id}. Begin one by leaving it out."""
+
+    code = "not_found"
 
 
 class BadCursor(ToolError):

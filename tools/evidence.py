@@ -26,9 +26,7 @@ from pydantic import BaseModel
 from db import analytics
 from db.analytics import LAST_ID, InsideRow, MailRow, PastRow, Trial
 from db.pool import Connection
-from tools.analytics import ENOUGH, ENOUGH_CAMPAIGNS, median_shares, percent, points
-from tools.base import Context
-from tools.significance import (
+from mail.significance import (
     ALPHA,
     Difference,
     Moments,
@@ -38,6 +36,8 @@ from tools.significance import (
     strength,
     within,
 )  # fmt: skip
+from tools.analytics import ENOUGH, ENOUGH_CAMPAIGNS, median_shares, percent, points
+from tools.base import Context
 
 How = Literal["trial", "inside", "between"]
 Did = Literal["click", "open"]

@@ -12,29 +12,19 @@ German, and every word in a Line Of Title Case; those are looked at only where s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, cached_property
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import yaml
+from tools.claims import TAKEN, Claim, Meaning, either, measurable, tidy, vocabulary, without_tags
 
 MOST_CLAIMS = 20
 LONGEST_CLAIM = 60
 
-# Stands where a claim was found, so that a later pattern does not find it again.
-_TAKEN = "\ufffc"
-
-
-class Claim(NamedTuple):
-    """A claim as it is written, and what it may mean: it is backed if a fact has one of these."""
-
-    text: str
-    meanings: frozenset[tuple[object, ...]]
-    place: int
+_WORD = re.compile(r"[^\W\d_](?:[^\W_]|['&.-](?=[^\W_]))*")
 
 
 @dataclass(frozen=True)
@@ -46,24 +36,27 @@ class Facts:
     heard: tuple[str, ...] = ()
     """Of a contact, from anywhere: backs names and interests, but no price, offer, code, link or address."""
     days: tuple[date, ...] = ()
+    today: date | None = None
+    """Makes "yesterday" and "next week" days; None where nobody knows when the text will be read."""
 
     @cached_property
-    def meanings(self) -> frozenset[tuple[object, ...]]:
-        found: set[tuple[object, ...]] = set()
+    def meanings(self) -> frozenset[Meaning]:
+        found: set[Meaning] = set()
         for text in self.said:
-            found.update(*(claim.meanings for claim in _measurable(_tidy(text, numbered=True))[0]))
+            found.update(*(claim.meanings for claim in measurable(tidy(text, numbered=True))[0]))
         for text in self.heard:
-            meant = {meaning for claim in _measurable(_tidy(text, numbered=True))[0] for meaning in claim.meanings}
+            meant = {meaning for claim in measurable(tidy(text, numbered=True))[0] for meaning in claim.meanings}
             found |= {meaning for meaning in meant if meaning[0] in ("number", "date", "month", "weekday", "time")}
         for day in self.days:
             found |= {("date", day.day, day.month, day.year)}
+        found |= {("number", Decimal(rows)) for text in self.said for rows in _table_rows(text)}
         for meaning in list(found):
             found |= _implied(meaning)
         return frozenset(found)
 
     @cached_property
     def said_text(self) -> str:
-        return "\n".join(_tidy(text, numbered=True) for text in self.said).casefold()
+        return "\n".join(tidy(text, numbered=True) for text in self.said).casefold()
 
     @cached_property
     def said_words(self) -> frozenset[str]:
@@ -77,300 +70,28 @@ class Facts:
 
 def unknown_claims(text: str, facts: Facts) -> list[str]:
     """What `text` (subject, empty line, body; merge tags and Markdown allowed) claims and `facts` don't say."""
-    tidy = _tidy(_without_tags(text))
-    measurable, rest = _measurable(tidy)
+    read = tidy(without_tags(text))
+    claims, rest = measurable(read)
     unknown = [
-        claim for claim in measurable
-        if not any(_backed(meaning, facts) for meaning in claim.meanings) and not _repeated(claim.text, facts)
+        claim for claim in claims
+        if not any(_backed(meaning, facts) for meaning in _as_said(claim, read))
+        and (not _repeated(claim.text, facts) or _bound(claim, read))
     ]  # fmt: skip
-    unknown += _names(rest, tidy, facts.words)
+    unknown += _names(rest, read, facts.words)
     shown = dict.fromkeys(_shown(claim.text) for claim in sorted(unknown, key=lambda claim: claim.place))
     return [claim for claim in shown if claim][:MOST_CLAIMS]
 
 
 def _shown(text: str) -> str:
-    line = " ".join(text.replace(_TAKEN, "").split()).strip(" .,;:!?")
+    line = " ".join(text.replace(TAKEN, "").split()).strip(" .,;:!?")
     return line if len(line) <= LONGEST_CLAIM else line[: LONGEST_CLAIM - 1] + "…"
 
 
-# Reading a text
-
-
-def _tidy(text: str, *, numbered: bool = False) -> str:
-    """The text as it is read: without the marks of Markdown and with one kind of space, dash and quotation mark.
-
-    A list's own numbers count nothing, unless `numbered` (in a fact, "1. Dezember" may be all there is).
-    """
-    text = text.replace(_TAKEN, " ")
-    text = re.sub(r"[\u00a0\u202f\u2007\u2009]", " ", text)
-    text = re.sub(r"[\u2010-\u2012\u2212]", "-", text)
-    text = text.replace("’", "'")
-    # Nobody reads a word of 500 letters, and patterns take their time with one.
-    text = re.sub(r"(\S{500})(?=\S)", r"\1 ", text)
-    text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
-    number = "" if numbered else rf"|\d{{1,2}}[.)](?! *(?:{_either(_months())})\b)"
-    text = re.sub(rf"(?mi)^[ \t]*(?:[-*+]{number})[ \t]+", "• ", text)
-    return re.sub(r"[*`]+|(?m:^#+ *)|(?<!\w)_+|_+(?!\w)", "", text)
-
-
-def _without_tags(text: str) -> str:
-    """Without merge tags; a default in one is text that a reader may see."""
-
-    def literals(tag: re.Match[str]) -> str:
-        found = re.findall(r"\"([^\"]*)\"|'([^']*)'", tag[0])
-        return " ".join(a or b for a, b in found) if tag[0].startswith("{{") or "assign" in tag[0] else ""
-
-    return re.sub(r"\{\{[^{}]*\}\}|\{%[^{}]*%\}", literals, text)
-
-
-@cache
-def _words() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(files("tools").joinpath("grounding.yaml").read_text(encoding="utf-8"))
-    return loaded
-
-
-@cache
-def _months() -> dict[str, int]:
-    return {name: place + 1 for place, names in enumerate(_words()["months"]) for name in names}
-
-
-@cache
-def _number_words() -> dict[str, int]:
-    numbers = _words()["numbers"]
-    found: dict[str, int] = dict(numbers["more"])
-    for language in ("en", "de", "fr", "es"):
-        units, tens = numbers[language]["units"], numbers[language]["tens"]
-        found |= {word: place + 1 for place, word in enumerate(units)}
-        for place, ten in enumerate(tens):
-            found[ten] = 10 * (place + 2)
-            for unit in range(1, 10):
-                join = {"en": f"{ten}-{units[unit - 1]}", "fr": f"{ten}-{units[unit - 1]}"}
-                join |= {"de": f"{units[unit - 1].removesuffix('s')}und{ten}", "es": f"{ten} y {units[unit - 1]}"}
-                found.setdefault(join[language], 10 * (place + 2) + unit)
-                found.setdefault(f"{ten} {units[unit - 1]}", 10 * (place + 2) + unit)
-    for place, unit in enumerate(numbers["en"]["units"][:9]):
-        found[f"{unit} hundred"] = 100 * (place + 1)
-        found[f"{unit} thousand"] = 1000 * (place + 1)
-    return found
-
-
-@cache
-def _ordinal_words() -> dict[str, int]:
-    first = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth"
-    words = [*first.split(), "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"]
-    words += [f"twenty-{word}" for word in words[:9]] + ["thirtieth", "thirty-first"]
-    return {word: place + 1 for place, word in enumerate(words)}
-
-
-def _either(words: Any) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-
-
-_DIGITS = r"\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d{1,2})?(?![\d])|\d+(?:[.,]\d+)?"
-_WORD = re.compile(r"[^\W\d_](?:[^\W_]|['&.-](?=[^\W_]))*")
-
-_Meaning = tuple[object, ...]
-_Read = Callable[[re.Match[str]], set[_Meaning]]
-
-
-@cache
-def _patterns() -> list[tuple[re.Pattern[str], _Read]]:
-    """What to look for, in this order: what is taken by one is not seen by the next."""
-    w = _words()
-    months = _months()
-    weekdays = {name: place for place, names in enumerate(w["weekdays"]) for name in names}
-    short_days = {name: place for place, names in enumerate(w["short_weekdays"]) for name in names}
-    plain_months = [name for name in months if name not in w["months_that_are_words"]]
-    spelt = _number_words()
-    plain_spelt = [word for word in spelt if word not in w["numbers_that_are_words"]]
-    ordinals = _ordinal_words()
-    amount = rf"(?P<n>(?<!\d)(?:{_DIGITS})|\b(?:{_either(spelt)})\b)"
-    month = rf"(?P<month>{_either(months)})\b\.?"
-    th = r"(?:st|nd|rd|th|\.|er|º)?"
-    year = r"(?:,? +(?:del? +)?(?P<y>\d{4}))?"
-    day = rf"(?P<d>\d{{1,2}}){th}"
-    also = rf"(?:(?P<d0>\d{{1,2}}){th} *(?:-|–|to|and|until|bis|und|au|et|al|y)(?: the)? *)?"
-    long = r"(?P<cur>pounds?(?: sterling)?|quid|gbp|euros?|eur|dollars?|usd|francs?|franken|chf|pence|cents?|p|[£€$])"
-
-    label = r"[a-z0-9-]{1,63}"
-
-    def amount_of(found: re.Match[str]) -> Decimal | None:
-        return _number(found["n"])
-
-    def percent(found: re.Match[str]) -> set[_Meaning]:
-        return {("percent", amount_of(found))}
-
-    def money(found: re.Match[str]) -> set[_Meaning]:
-        number, unit = amount_of(found), found["cur"].lower()
-        if number is None:
-            return {("money", unit, None)}
-        number *= {"k": 1_000, "m": 1_000_000}.get((found.groupdict().get("times") or "").lower(), 1)
-        if unit in ("p", "pence", "cent", "cents"):
-            return {("money", sign, number / 100) for sign in (["£"] if unit.startswith("p") else ["€", "$"])}
-        return {("money", _CURRENCIES.get(unit, _CURRENCIES.get(unit.rstrip("s"), unit)), number)}
-
-    def dated(found: re.Match[str]) -> set[_Meaning]:
-        groups = found.groupdict()
-        which = months[groups["month"].lower()]
-        year_said = int(groups["y"]) if groups.get("y") else None
-        text = groups.get("d") or groups.get("o") or ""
-        number = int(text) if text.isdecimal() else ordinals[text.lower()]
-        if groups.get("d0") and int(groups["d0"]) != number:
-            # Both days must be known: a meaning of its own, split up in `_backed`.
-            return {("dates", int(groups["d0"]), number, which, year_said)}
-        return {("date", number, which, year_said)}
-
-    def iso(found: re.Match[str]) -> set[_Meaning]:
-        return {("date", int(found["d"]), int(found["m"]), int(found["y"]))}
-
-    def slashed(found: re.Match[str]) -> set[_Meaning]:
-        a, b, said = int(found["a"]), int(found["b"]), int(found["y"])
-        said += 2000 if said < 100 else 0
-        # 5/12 is the fifth of December or the twelfth of May; dots are read the European way.
-        ways = [(a, b)] if found["sep"] == "." else [(a, b), (b, a)]
-        return {("date", d, m, said) for d, m in ways if 1 <= m <= 12} or {("date", a, b, said)}
-
-    def dotted(found: re.Match[str]) -> set[_Meaning]:
-        # "5.12." is a day, or a number at the end of a sentence.
-        day: _Meaning = ("date", int(found["a"]), int(found["b"]), None)
-        return {day, ("number", _number(found[0].rstrip(".")))}
-
-    def clock(found: re.Match[str]) -> set[_Meaning]:
-        groups = found.groupdict()
-        hour, minute = int(groups["h"]), int(groups.get("min") or 0)
-        half = (groups.get("half") or "").replace(".", "").lower()
-        if half in ("am", "pm"):
-            hour = hour % 12 + (12 if half == "pm" else 0)
-            return {("time", hour * 60 + minute)}
-        both = [hour, hour + 12] if hour <= 12 else [hour]
-        return {("time", h % 24 * 60 + minute) for h in both}
-
-    def phone(found: re.Match[str]) -> set[_Meaning]:
-        digits = re.sub(r"\D", "", found[0])
-        # 09.30 - 14.30 is none.
-        return {("phone", digits[-9:])} if len(digits) >= (7 if found[0].startswith("+") else 9) else set()
-
-    def link(found: re.Match[str]) -> set[_Meaning]:
-        address = re.sub(r"^(?:https?://)?(?:www\.)?", "", found[0].lower()).rstrip("/.,;:!?")
-        return {("link", address)}
-
-    def address(found: re.Match[str]) -> set[_Meaning]:
-        return {("address", found[0].casefold())}
-
-    def number(found: re.Match[str]) -> set[_Meaning]:
-        return {("number", amount_of(found))}
-
-    def hour(found: re.Match[str]) -> set[_Meaning]:
-        said = int(found["h"])
-        hours = (said, said + 12) if said <= 12 else (said,)
-        return {("number", Decimal(said)), *(("time", h % 24 * 60) for h in hours)}
-
-    def always(*meaning: object) -> _Read:
-        return lambda found: {meaning}
-
-    def code(found: re.Match[str]) -> set[_Meaning]:
-        return {("code", found[0].casefold())}
-
-    i = re.IGNORECASE
-    rules: list[tuple[str, re.RegexFlag | int, _Read]] = [
-        (r"(?:https?://|\bwww\.)[^\s<>()\[\]\"']*\w", i, link),
-        (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", i, address),
-        (rf"(?<![\w.-]){label}(?:\.{label}){{0,8}}\.(?:{_either(_TOP_LEVEL)})\b(?:/[^\s<>()\[\]\"']*\w)?", i, link),
-        (r"\b(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})\b", 0, iso),
-        (r"(?<![\w.])(?P<a>\d{1,2})(?P<sep>[./])(?P<b>\d{1,2})(?P=sep)(?P<y>\d{4}|\d{2})(?![\d/])", 0, slashed),
-        (r"(?<![\w.])(?P<a>\d{1,2})\.(?P<b>\d{1,2})\.(?![\d/])", 0, dotted),
-        (r"(?<!\w)\+?\(?\d(?:[ ()/-]{0,2}\d|\.\d){6,30}(?!\d)", 0, phone),
-        (rf"(?P<cur>[£€$]|\b(?:gbp|eur|usd|chf)\b) ?{amount}(?P<times>[km]\b)?", i, money),
-        (rf"{amount} ?{long}(?!\w)", i, money),
-        (rf"{amount} ?(?:%|percent\b|per cent\b|pct\b|prozent\b|pour ?cent\b|por ciento\b)", i, percent),
-        (r"\bhalf[ -](?:price|off)\b|\bhalben? Preis\b|\bmoitié prix\b|\bmitad de precio\b", i,
-         always("percent", Decimal(50))),
-        (rf"\b{also}{day} *(?:of +|de +|d')?{month}{year}", i, dated),
-        (rf"\b(?P<o>{_either(ordinals)}) +(?:of +)?{month}{year}", i, dated),
-        (rf"\b{month} +(?:the +)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.]\d)(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
-        (rf"\b{month} +(?:the +)?(?P<o>{_either(ordinals)})\b(?:,? +(?P<y>\d{{4}})\b)?", i, dated),
-        (rf"\b(?P<w>{_either(short_days)})\b\.?(?=,? *{_TAKEN})", i,
-         lambda f: {("weekday", short_days[f["w"].lower()])}),
-        (rf"\b(?P<w>{_either(weekdays)})\b", i, lambda f: {("weekday", weekdays[f["w"].lower()])}),
-        (rf"\b(?P<m>{_either(plain_months)})\b", i, lambda f: {("month", months[f["m"].lower()])}),
-        (r"(?<=\bin )(?P<m>March|May|Mars|Mai)\b|(?<=\bby )(?P<m2>March|May)\b|(?<=\buntil )(?P<m3>March|May)\b", 0,
-         lambda f: {("month", months[(f["m"] or f["m2"] or f["m3"]).lower()])}),
-        (r"\b(?P<h>\d{1,2})[:.](?P<min>\d{2}) ?(?P<half>[ap]\.?m\b\.?|Uhr\b)", i, clock),
-        (r"\b(?P<h>\d{1,2})(?::|h)(?P<min>\d{2})\b", i, clock),
-        (r"\b(?P<h>\d{1,2}) ?(?P<half>[ap]\.?m\b\.?|Uhr\b|o'clock\b|heures?\b|horas\b|h\b)", i, clock),
-        (r"\bnoon\b|\bmidday\b|(?<=\bum )Mittag\b|\bmidi\b|\bmediodía\b", i, always("time", 720)),
-        (r"\bmidnight\b|\bMitternacht\b|\bminuit\b|\bmedianoche\b", i, always("time", 0)),
-    ]  # fmt: skip
-    for key, ways in w["soon"].items():
-        rules.append(("|".join(ways), i, always("soon", key)))
-    for key, ways in w["offers"].items():
-        rules.append(("|".join(ways), i, always("offer", key)))
-    rules += [
-        (r"\b(?P<n>\d{1,4})(?:st|nd|rd|th|er|º)\b", i, lambda f: number(f) | {("day", int(f["n"]))}),
-        (r"(?:(?<=\bat )|(?<=\bum ))(?P<h>\d{1,2})\b(?![.,:]?\d)", i, hour),
-        (rf"(?<!\w){_MEASURED}", 0, number),
-        # A code: letters and digits in one word, or capitals that are not shouted with their neighbours.
-        (r"(?<![\w-])(?=[\w-]{0,60}\d)(?=[\w-]{0,60}[^\W\d_])\w[\w-]{1,60}\b", 0, code),
-        (r"(?<![A-Z&] )(?<![A-Z]{2}[.,!?] )\b[A-Z]{3,}\b(?!'[a-z])(?![ ,.!?&-]+[A-Z]{2,}\b)", 0, code),
-        (rf"(?P<n>{_DIGITS})", 0, number),
-        (rf"\b(?P<n>{_either(plain_spelt)})\b", i, number),
-    ]
-    return [(re.compile(pattern, flags), read) for pattern, flags, read in rules]
-
-
-_MEASURED = r"(?P<n>\d+(?:[.,]\d+)?)(?:kg|g|cm|mm|m|km|ml|l|hrs?|mins?|x|D|s|k|lb|oz|ft|in|px|MB|GB|kB|kW|W)\b"
-_CURRENCIES = {
-    "£": "£", "pound": "£", "pounds sterling": "£", "pound sterling": "£", "quid": "£", "gbp": "£",
-    "€": "€", "euro": "€", "eur": "€", "$": "$", "dollar": "$", "usd": "$",
-    "chf": "chf", "franc": "chf", "franken": "chf",
-}  # fmt: skip
-_TOP_LEVEL = (
-    "com", "org", "net", "io", "de", "fr", "es", "it", "at", "ch", "nl", "be", "uk", "eu", "us", "shop", "store",
-    "info", "biz", "ai", "app", "dev", "example", "invalid", "test", "co",
-)  # fmt: skip
-
-
-def _number(text: str) -> Decimal | None:
-    """1,200.50 and 1.200,50 and "twelve hundred" alike; one separator before three digits groups thousands."""
-    word = " ".join(text.lower().split())
-    if word in _number_words():
-        return Decimal(_number_words()[word])
-    bare = re.sub(r"[ ']", "", text)
-    if "," in bare and "." in bare:
-        decimal = max(bare.rfind(","), bare.rfind("."))
-        bare = re.sub(r"[.,]", "", bare[:decimal]) + "." + bare[decimal + 1 :]
-    elif re.fullmatch(r"\d{1,3}([.,]\d{3})+", bare):
-        bare = re.sub(r"[.,]", "", bare)
-    try:
-        return Decimal(bare.replace(",", ".")).normalize()
-    except InvalidOperation:
-        return None
-
-
-def _measurable(text: str) -> tuple[list[Claim], str]:
-    """Every claim but names, and the text with those taken out."""
-    claims: list[Claim] = []
-    for pattern, read in _patterns():
-
-        def taken(found: re.Match[str], read: _Read = read) -> str:
-            meanings = read(found)
-            if not meanings:
-                return found[0]
-            if any(kind == "code" for kind, *_ in meanings) and found[0].lower() in _words()["capitals"]:
-                return found[0]
-            claims.append(Claim(found[0], frozenset(meanings), found.start()))
-            # The same length, so that places stay places; "9 a.m." may end a sentence.
-            return _TAKEN * (len(found[0]) - 1) + ("." if found[0].endswith(".") else _TAKEN)
-
-        text = pattern.sub(taken, text)
-    return claims, text
-
-
-def _implied(meaning: _Meaning) -> set[_Meaning]:
+def _implied(meaning: Meaning) -> set[Meaning]:
     """What else is known when this is."""
     match meaning:
         case ("date", int(d), int(m), y):
-            more: set[_Meaning] = {("month", m), ("day", d), ("date", d, m, None)}
+            more: set[Meaning] = {("month", m), ("day", d), ("date", d, m, None)}
             if isinstance(y, int):
                 more |= {("number", Decimal(y))}
                 try:
@@ -380,7 +101,7 @@ def _implied(meaning: _Meaning) -> set[_Meaning]:
                 more |= {("weekday", weekday)} | ({("soon", "weekend")} if weekday >= 5 else set())
             return more
         case ("dates", int(first), int(last), int(m), y):
-            days: list[_Meaning] = [("date", first, m, y), ("date", last, m, y)]
+            days: list[Meaning] = [("date", first, m, y), ("date", last, m, y)]
             return {*days, *(more for day in days for more in _implied(day))}
         case ("percent", _):
             return {("offer", "discount")}
@@ -392,7 +113,7 @@ def _implied(meaning: _Meaning) -> set[_Meaning]:
             return set()
 
 
-def _backed(meaning: _Meaning, facts: Facts) -> bool:
+def _backed(meaning: Meaning, facts: Facts) -> bool:
     known = facts.meanings
     match meaning:
         case ("date", d, m, None):
@@ -405,25 +126,159 @@ def _backed(meaning: _Meaning, facts: Facts) -> bool:
             return meaning in known or without
         case ("dates", first, last, m, y):
             return meaning in known or all(_backed(("date", d, m, y), facts) for d in (first, last))
+        case ("percent", Decimal() as said) if said == int(said):
+            # 8.4 % may be called 8 %.
+            return meaning in known or any(k[0] == "percent" and _whole(k[1]) == said for k in known)
+        case ("share", Decimal() as said):
+            return meaning in known or any(_is_share(said, p, "about") for p in _amounts(known, "percent"))
+        case ("about" | "over" | "near" | "under" as bound, "share", Decimal() as said):
+            return ("share", said) in known or any(_is_share(said, p, bound) for p in _amounts(known, "percent"))
+        case ("about" | "over" | "near" | "under" as bound, *kind, Decimal() as said):
+            return any(_near(bound, said, amount) for amount in _amounts(known, *kind))
+        case ("interval",):
+            return True  # all our intervals are of 95 %
+        case ("soon", str(when)):
+            return meaning in known or (facts.today is not None and _falls(when, facts.today, known))
+        case ("ago", int(days), int(slack)) if facts.today is not None:
+            day = facts.today - timedelta(days=days)
+            return any(abs((one - day).days) <= slack for one in _dates(known, facts.today))
         case ("code", str(text)):
             return meaning in known or (text.isalpha() and _stem(text) in facts.said_words)
         case _:
             return meaning in known
 
 
+def _whole(value: object) -> Decimal | None:
+    return value.quantize(Decimal(1), rounding=ROUND_HALF_UP) if isinstance(value, Decimal) else None
+
+
+def _amounts(known: frozenset[Meaning], *kind: object) -> Iterator[Decimal]:
+    """The facts of this kind: `number`, `percent`, or `money` in one currency."""
+    for meaning in known:
+        if meaning[:-1] == kind and isinstance(meaning[-1], Decimal):
+            yield meaning[-1]
+
+
+def _dates(known: frozenset[Meaning], today: date) -> Iterator[date]:
+    """The days of the facts; those without a year are this year's."""
+    for meaning in known:
+        match meaning:
+            case ("date", int(d), int(m), int() | None as y):
+                try:
+                    yield date(y or today.year, m, d)
+                except ValueError:
+                    continue
+
+
+def _falls(when: str, today: date, known: frozenset[Meaning]) -> bool:
+    """Whether one of the facts' days is "yesterday", "next week" .. as seen from `today`."""
+    if when not in vocabulary()["days"]:
+        return False
+    unit, step = vocabulary()["days"][when]
+    monday = today - timedelta(days=today.weekday())
+    for day in _dates(known, today):
+        months = (day.year - today.year) * 12 + day.month - today.month
+        match unit:
+            case "day" if (day - today).days == step:
+                return True
+            case "week" if (day - monday).days // 7 == step:
+                return True
+            case "weekend" if (day - monday).days // 7 == step and day.weekday() >= 5:
+                return True
+            case "month" if months == step:
+                return True
+            case "year" if day.year - today.year == step:
+                return True
+    return False
+
+
+def _table_rows(text: str) -> Iterator[int]:
+    """How many rows the tables of a text have, which may be said of it."""
+    for table in re.findall(r"(?m)(?:^\|.*\n?)+", text):
+        rows = [line for line in table.splitlines() if not re.fullmatch(r"[|:\- ]+", line)]
+        yield len(rows) - 1
+
+
+def _as_said(claim: Claim, text: str) -> frozenset[Meaning]:
+    """What a claim means with the words before it: "about 400" is another claim than "400", "from 9 to 5" has hours."""
+    bound = _bound(claim, text)
+    found: set[Meaning] = set()
+    for meaning in claim.meanings:
+        match meaning:
+            case ("number" | "percent" | "share", Decimal()) | ("money", _, Decimal()) if bound is not None:
+                found.add((bound, *meaning))
+            case ("number", Decimal() as value) if (
+                0 < value <= 24 and value == int(value) and _clock_before(claim, text)
+            ):
+                hours = {int(value) % 24, int(value) + 12 if value < 12 else int(value) % 24}
+                found |= {meaning, *(("time", hour * 60) for hour in hours)}
+            case _:
+                found.add(meaning)
+    return frozenset(found)
+
+
+def _bound(claim: Claim, text: str) -> str | None:
+    """`about`, `over`, `near` or `under`, if such a word stands before the claim."""
+    before = text[max(0, claim.place - 30) : claim.place]
+    return next((bound for bound, way in _bounds() if way.search(before)), None)
+
+
+def _clock_before(claim: Claim, text: str) -> bool:
+    before = text[max(0, claim.place - 12) : claim.place]
+    return bool(re.search(rf"\b(?:{either(vocabulary()['before_an_hour'])}) $", before, re.IGNORECASE))
+
+
+@cache
+def _bounds() -> list[tuple[str, re.Pattern[str]]]:
+    article = "(?:the|an?|one|die|der|den|ein|eine|l[ae]|un|una|el)"
+    return [
+        (bound, re.compile(rf"(?:\b(?:{either(words)})\b|~) ?(?:{article} )?$", re.IGNORECASE))
+        for bound, words in vocabulary()["bounds"].items()
+    ]
+
+
+def _near(bound: str, said: Decimal, fact: Decimal) -> bool:
+    """Whether "about 400" (`bound`, `said`) can be said of `fact`; "over £50" is also a limit that is exactly that."""
+    if said == fact:
+        return True
+    match bound:
+        case "over":
+            return said < fact <= said * Decimal("1.1")
+        case "near":
+            return said * Decimal("0.9") <= fact <= said
+        case "under":
+            return said * Decimal("0.8") <= fact < said
+    # About: no further off than the digits that were left out, nor than a tenth.
+    return abs(fact - said) <= max(said / 10, Decimal("0.5")) and _rounded(fact, said) == said
+
+
+def _rounded(value: Decimal, like: Decimal) -> Decimal:
+    """`value` with the digits that `like` has: 1,240 like 1,300 is 1,200."""
+    exponent = like.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return value.quantize(Decimal(1).scaleb(exponent), rounding=ROUND_HALF_UP).normalize()
+
+
+def _is_share(said: Decimal, percent: Decimal, bound: str) -> bool:
+    """Whether `percent` can be called this share: a third is 31.3 % to 35.3 %."""
+    share = said * 100
+    return abs(percent - share) <= share * Decimal("0.06") if bound == "about" else _near(bound, share, percent)
+
+
 def _repeated(text: str, facts: Facts) -> bool:
     """Whether a fact has these very characters; a digit or two may stand anywhere and mean anything."""
     text = text.casefold().strip(" .,;:")
-    return len(text) >= 3 and bool(re.search(rf"(?<!\w){re.escape(text)}(?!\w)", facts.said_text))
+    whole = rf"(?<!\w)(?<!\d[.,]){re.escape(text)}(?!\w|[.,]\d)"
+    return len(text) >= 3 and bool(re.search(whole, facts.said_text))
 
 
 # Names
 
 
 def _stems(texts: tuple[str, ...]) -> frozenset[str]:
-    tidy = [_tidy(text, numbered=True) for text in texts]
+    read = [tidy(text, numbered=True) for text in texts]
     # Also as a text's words are seen, with measurable claims taken out.
-    seen = [*tidy, *(_measurable(text)[1] for text in tidy)]
+    seen = [*read, *(measurable(text)[1] for text in read)]
     return frozenset(_stem(word) for text in seen for word in _WORD.findall(text))
 
 
@@ -451,7 +306,7 @@ def _names(text: str, whole: str, known: frozenset[str]) -> list[Claim]:
             if (
                 run[0].starts
                 and len(run) > 1
-                and (run[0].text.casefold() in _words()["starters"] or (german and not _signs(line, words)))
+                and (run[0].text.casefold() in vocabulary()["starters"] or (german and not _signs(line, words)))
             ):
                 first, run = first + 1, run[1:]
             new = [word for word in run if _stem(word.text) not in known and not _is_common(word.text)]
@@ -480,6 +335,9 @@ def _lines(text: str) -> Iterator[tuple[str, list[_Said]]]:
 
 
 def _in_title_case(line: str, words: list[_Said]) -> bool:
+    # A sentence and a greeting are none, however many names they have.
+    if line.rstrip().endswith((".", ",")) or (words and words[0].text.casefold() in vocabulary()["greetings"]):
+        return False
     long = [word.text for word in words if len(word.text) > 3]
     return len(long) >= 3 and len(line) < 90 and sum(word[0].isupper() for word in long) >= 0.75 * len(long)
 
@@ -501,20 +359,20 @@ def _runs(text: str, words: list[_Said]) -> Iterator[tuple[int, int]]:
 
 
 def _is_common(word: str) -> bool:
-    return word.lower().rstrip(".") in _words()["capitalised"] or word.lower() in _words()["capitals"]
+    return word.lower().rstrip(".") in vocabulary()["capitalised"] or word.lower() in vocabulary()["capitals"]
 
 
 def _given_away(line: str, words: list[_Said], index: int) -> bool:
     """Whether a word whose capital says nothing is a name all the same: "Margaret says", "Margaret's", a signature."""
     word = words[index].text.casefold()
-    if index > 0 and words[index - 1].text.casefold().rstrip(".") in _words()["titles"]:
+    if index > 0 and words[index - 1].text.casefold().rstrip(".") in vocabulary()["titles"]:
         return True
-    if word in _words()["starters"]:
+    if word in vocabulary()["starters"]:
         return False
-    if index + 1 < len(words) and words[index + 1].text.casefold() in _words()["speech"]:
+    if index + 1 < len(words) and words[index + 1].text.casefold() in vocabulary()["speech"]:
         return word not in ("he", "she", "it", "who", "er", "sie", "il", "elle")
     if word.endswith("'s"):
-        return word[:-2] not in _words()["contractions"]
+        return word[:-2] not in vocabulary()["contractions"]
     return _signs(line, words)
 
 
@@ -527,6 +385,7 @@ def _signs(line: str, words: list[_Said]) -> bool:
 
 def _is_german(text: str) -> bool:
     """Whether nouns have capitals here."""
-    found = set(re.findall(r"[^\W\d_]+", text)) & set(_words()["german"])
-    english = set(re.findall(r"\b(?:the|and|of|is|we|with|for|you|to|our|a)\b", text))
-    return len(found) >= 3 and len(found) > len(english)
+    said = set(re.findall(r"[^\W\d_]+", text))
+    lower = {word if word in ("Sie", "Ihnen", "Ihre") else word.casefold() for word in said}
+    german = len(lower & set(vocabulary()["german"]))
+    return german >= 2 and all(german > len(lower & set(vocabulary()[other])) for other in ("english", "romance"))

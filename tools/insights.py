@@ -15,6 +15,7 @@ from db.campaigns import CampaignRow
 from db.contacts import Filter
 from db.embeddings import EmbeddingError
 from db.pool import Connection
+from mail.significance import CONFIDENCE
 from tools import audience
 from tools.analytics import ENOUGH, CampaignFigures, Rate, Usual, percent, usual_figures
 from tools.base import Arguments, Context, Result, tool
@@ -23,7 +24,6 @@ from tools.dates import in_words
 from tools.errors import SearchUnavailable
 from tools.evidence import BY_KEY, SHORT_SUBJECT, Evidence, Finding, Gap, PastCampaign, describe, gather
 from tools.fields import CampaignName, Words
-from tools.significance import CONFIDENCE
 
 SUGGESTIONS = 3
 

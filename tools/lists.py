@@ -47,6 +47,27 @@ def read_place(cursor: str | None) -> tuple[datetime, UUID] | None:
         raise BadCursor(cursor=cursor[:60]) from None
 
 
+def read_ids(cursor: str | None) -> tuple[UUID, UUID] | None:
+    """The two ids that the page before ended with. Raises `BadCursor`."""
+    if cursor is None:
+        return None
+    first, second = _read(cursor, 2)
+    try:
+        return UUID(first), UUID(second)
+    except ValueError:
+        raise BadCursor(cursor=cursor[:60]) from None
+
+
+def read_places(cursor: str | None) -> tuple[int, int]:
+    """The two numbers that the page before ended with; (0, -1) before the first. Raises `BadCursor`."""
+    if cursor is None:
+        return 0, -1
+    first, second = _read(cursor, 2)
+    if not all(part.isdecimal() and part.isascii() and len(part) <= 9 for part in (first, second)):
+        raise BadCursor(cursor=cursor[:60])
+    return int(first), int(second)
+
+
 def _read(cursor: str, parts: int) -> list[str]:
     try:
         found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

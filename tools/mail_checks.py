@@ -42,7 +42,15 @@ class Review:
 
     seen: tuple[Seen, ...]
     """One for each kind of recipient, those who stand for most people first."""
-    warnings: tuple[str, ...]
+    stops: tuple[str, ...]
+    """Why it can't be sent at all: it can't be read, or asks for what does not exist."""
+    doubts: tuple[str, ...]
+    """What its readers may stumble over."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All that is to be said about it, the worst first."""
+        return self.stops + self.doubts
 
     @property
     def people(self) -> int:
@@ -58,6 +66,16 @@ class Review:
         return max(self.seen, key=lambda one: (len(one.rendered.blanks), one.reader.people), default=None)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """All of a campaign's mails, looked at before a person is asked about them."""
+
+    stops: list[str]
+    """Why they can't be sent; nobody is asked then."""
+    warnings: list[str]
+    """What a person should know before they decide, at most `MOST_WARNINGS` and one that says how many more."""
+
+
 async def review(db: Connection, ctx: Context, tenant: TenantRow, row: CampaignRow, mail: EmailRow) -> Review:
     """One template of a campaign, through the eyes of its recipients."""
     readers = await emails.stand_ins(db, ctx.tenant.id, row.campaign_id)
@@ -65,8 +83,8 @@ async def review(db: Connection, ctx: Context, tenant: TenantRow, row: CampaignR
     return await asyncio.to_thread(_reviewed, tenant, row, mail, readers)
 
 
-async def warnings_for(db: Connection, ctx: Context, tenant: TenantRow, row: CampaignRow) -> list[str]:
-    """Everything that a person should know of a campaign's mails before they approve it, as sentences."""
+async def checked(db: Connection, ctx: Context, tenant: TenantRow, row: CampaignRow) -> Checked:
+    """What stops a campaign's mails and what a person should know of them before they approve it, as sentences."""
     mails = await emails.all_of(db, ctx.tenant.id, row.campaign_id)
     readers = await emails.stand_ins(db, ctx.tenant.id, row.campaign_id)
     templates = [mail for mail in mails if mail.contact_id is None]
@@ -76,25 +94,34 @@ async def warnings_for(db: Connection, ctx: Context, tenant: TenantRow, row: Cam
         contact = await emails.reader(db, ctx.tenant.id, row.campaign_id, draft.contact_id)
         if contact is not None and contact.status == "subscribed":
             own[draft.email_id] = StandInRow(**vars(contact), people=1)
-    return await asyncio.to_thread(_all_warnings, tenant, row, templates, readers, drafts, own)
+    return await asyncio.to_thread(_all_checked, tenant, row, templates, readers, drafts, own)
 
 
-def _all_warnings(
+def _all_checked(
     tenant: TenantRow, row: CampaignRow, templates: Sequence[EmailRow], readers: Sequence[StandInRow],
     drafts: Sequence[EmailRow], own: dict[UUID, StandInRow],
-) -> list[str]:  # fmt: skip
-    said: list[str] = []
+) -> Checked:  # fmt: skip
+    reviews: list[tuple[str, Review]] = []
     if readers or not drafts:  # else nobody reads the template
         for mail in templates:
             name = f"Variant {mail.variant}: " if len(templates) > 1 else ""
-            said += [name + warning for warning in _reviewed(tenant, row, mail, readers).warnings]
+            reviews.append((name, _reviewed(tenant, row, mail, readers)))
     for draft in drafts:
         reader = own.get(draft.email_id)
         if reader is not None:
-            warnings = _reviewed(tenant, row, draft, [reader]).warnings
-            said += [f"The draft for {reader.label}: {warning}" for warning in warnings]
+            reviews.append((f"The draft for {reader.label}: ", _reviewed(tenant, row, draft, [reader])))
+    return Checked(
+        [name + stop for name, review in reviews for stop in review.stops],
+        _most([name + doubt for name, review in reviews for doubt in review.doubts]),
+    )
+
+
+def _most(said: list[str]) -> list[str]:
     more = len(said) - MOST_WARNINGS
-    return said if more <= 0 else [*said[:MOST_WARNINGS], f"There are {more} more warnings; previews show them."]
+    if more <= 0:
+        return said
+    are = "is 1 more warning; a preview shows it" if more == 1 else f"are {more} more warnings; previews show them"
+    return [*said[:MOST_WARNINGS], f"There {are}."]
 
 
 def _reviewed(tenant: TenantRow, row: CampaignRow, mail: EmailRow, readers: Sequence[StandInRow]) -> Review:
@@ -106,7 +133,7 @@ def _reviewed(tenant: TenantRow, row: CampaignRow, mail: EmailRow, readers: Sequ
         if not samples:
             samples = [Sample(template.render(nobody), 1)]
     except (BadTemplate, CannotRender) as error:
-        return Review((), (str(error),))
+        return Review((), (str(error),), ())
     unknown = template.unknown(nobody)
-    said = [about_unknown(tag, nobody) for tag in unknown]
-    return Review(seen, (*said, *check(samples, sender_email=tenant.sender_email or "", unknown_tags=unknown)))
+    doubts = check(samples, sender_email=tenant.sender_email or "", unknown_tags=unknown)
+    return Review(seen, tuple(about_unknown(tag, nobody) for tag in unknown), tuple(doubts))

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,25 +17,45 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from db import approvals as approval_rows
-from db import campaigns, deliveries, emails, tenants, test_mails
+from db import campaigns, deliveries, emails, tenants, test_mails, variants
 from db.approvals import ApprovalRow
 from db.campaigns import CampaignRow, RecipientsRow
 from db.emails import ContentRow, EmailRow
 from db.pool import Connection
+from db.variants import VariantTestRow
+from mail.significance import CONFIDENCE
 from mail.start import content_fingerprint, content_of
+from mail.variants import ENOUGH
 from tools import approvals
 from tools.approvals import Answered, ApprovalAsked, Card
 from tools.base import Arguments, Context, Result, Text, tool
 from tools.campaigns import find_campaign
 from tools.dates import in_words, read_moment
-from tools.errors import CampaignClosed, NoEmail, NoRecipients, PastTime, SendingHalted, TooManyRecipients
+from tools.errors import (
+    CampaignClosed,
+    NoEmail,
+    NoRecipients,
+    OneMailOnly,
+    PastTime,
+    SendingHalted,
+    TestsAndZones,
+    TooManyRecipients,
+    UnreadableMail,
+)
 from tools.fields import CampaignName, Email, checked_email
+from tools.mail_checks import MOST_WARNINGS, checked, review
 
 SENDABLE = frozenset({"draft", "scheduled", "paused", "failed"})
 
 # How much of a mail the card shows; a person who wants all asks for a preview.
 CARD_PREVIEW = 1_200
 
+# Of what stops a mail: more than a few are not read.
+SHOWN_STOPS = 3
+
+
+_PICTURE = re.compile(r"!\[|<\w[^>]*\b(?:src|background)\w*\s*=|url\(", re.IGNORECASE)
+_HOST = re.compile(r"(?:https?:)?//(?:[^\s/@]*@)?([\w.-]+)", re.IGNORECASE)
 
 SEND_AT = "Time like 2026-12-05T09:00+01:00; or 2026-12-05T09:00 local, for each recipient's own time zone."
 
@@ -57,8 +79,10 @@ async def send_campaign(args: SendCampaign, ctx: Context) -> ApprovalAsked:
         ctx.about(row.campaign_id)
         plan = await _plan(db, ctx, row, when)
         plan.check()
+        mails = await checked(db, ctx, plan.tenant, row)
+        _refuse_unreadable(row, mails.stops)
         return await approvals.ask(
-            db, ctx, action="send_campaign", fingerprint=plan.fingerprint(), card=plan.card(ctx),
+            db, ctx, action="send_campaign", fingerprint=plan.fingerprint(), card=plan.card(ctx, mails.warnings),
             campaign_id=row.campaign_id, recipient_count=plan.going, arguments=when.as_arguments(),
         )  # fmt: skip
 
@@ -78,23 +102,32 @@ async def send_test_email(args: SendTestEmail, ctx: Context) -> Answered:
         templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
         if not templates:
             raise NoEmail(name=row.name)
+        tenant = await tenants.find(db, ctx.tenant.id)
+        assert tenant is not None, "the transaction's tenant is there"
+        mail = await review(db, ctx, tenant, row, templates[0])
+        _refuse_unreadable(row, mail.stops)
         card = Card(
             title=f"Send a test of {row.name} to {to}?",
             facts={"Subject": f"[TEST] {templates[0].subject}"},
-            warnings=[hint] if hint else [],
+            warnings=[*([hint] if hint else []), *mail.doubts[:MOST_WARNINGS]],
             preview=templates[0].body[:CARD_PREVIEW],
         )
         asked = await approvals.ask(
             db, ctx, action="send_test_email", fingerprint=_test_fingerprint(to, templates), card=card,
             campaign_id=row.campaign_id, recipient_count=1, arguments={"to": to},
         )  # fmt: skip
-        tenant = await tenants.find(db, ctx.tenant.id)
-        assert tenant is not None, "the transaction's tenant is there"
         if tenant.halted_at is not None:
             raise SendingHalted(since=in_words(tenant.halted_at, ctx.tenant.zone))
-        if _is_own(to, tenant):
+        if _is_own(to, tenant) and not _shows_to_others(templates, tenant):
             return await approvals.allow_by_rule(db, ctx, asked, "own address")
         return asked
+
+
+def _refuse_unreadable(row: CampaignRow, stops: Sequence[str]) -> None:
+    """Nobody is asked about a mail that would leave nobody, or leave with a tag that means nothing."""
+    if stops:
+        more = f" (and {len(stops) - SHOWN_STOPS} more.)" if len(stops) > SHOWN_STOPS else ""
+        raise UnreadableMail(name=row.name, problems=" ".join(stops[:SHOWN_STOPS]) + more)
 
 
 def _is_own(address: str, tenant: tenants.TenantRow) -> bool:
@@ -105,6 +138,20 @@ def _is_own(address: str, tenant: tenants.TenantRow) -> bool:
     """
     own = [tenant.sender_email or "", *tenant.own_addresses]
     return address.lower() in (each.lower() for each in own if each)
+
+
+def _shows_to_others(templates: Sequence[EmailRow], tenant: tenants.TenantRow) -> bool:
+    """Whether a mail has pictures and names other sites than the sender's own.
+
+    A picture is loaded as soon as the mail is opened, and its address can carry whatever a model was talked into
+    writing there: such a test is looked at by a person first.
+    """
+    own = (tenant.sender_email or "").rpartition("@")[2].lower()
+    for mail in templates:
+        hosts = {host.lower() for host in _HOST.findall(mail.body)}
+        if _PICTURE.search(mail.body) and any(host != own and not host.endswith(f".{own}") for host in hosts):
+            return True
+    return False
 
 
 class CancelCampaign(Arguments):
@@ -176,10 +223,10 @@ class _Plan:
     """Exactly what sending a campaign would do, worked out from the rows of one transaction."""
 
     def __init__(
-        self, campaign: CampaignRow, template: EmailRow | None, content: ContentRow, people: list[RecipientsRow],
-        tenant: tenants.TenantRow, when: _When,
+        self, campaign: CampaignRow, templates: list[EmailRow], content: ContentRow, people: list[RecipientsRow],
+        tenant: tenants.TenantRow, when: _When, test: VariantTestRow | None,
     ) -> None:  # fmt: skip
-        self.campaign, self.template, self.content = campaign, template, content
+        self.campaign, self.templates, self.content, self.test = campaign, templates, content, test
         self.tenant, self.when = tenant, when
         self.going = next((row.people for row in people if row.left_out is None), 0)
         self._people_hash = next((row.hash for row in people if row.left_out is None), "")
@@ -191,8 +238,12 @@ class _Plan:
             raise CampaignClosed(name=self.campaign.name, status=self.campaign.status, hint="It can't be sent again.")
         if self.tenant.halted_at is not None:
             raise SendingHalted(since=in_words(self.tenant.halted_at, ZoneInfo(self.tenant.time_zone)))
-        if self.template is None:
+        if not self.templates:
             raise NoEmail(name=self.campaign.name)
+        if self.test is not None and len(self.templates) == 1:
+            raise OneMailOnly(name=self.campaign.name)
+        if self.test is not None and self.when.zoned:
+            raise TestsAndZones(name=self.campaign.name)
         if not self.going:
             why = f" ({_reasons(self.left_out)} left out)" if self.left_out else ""
             raise NoRecipients(name=self.campaign.name, why=why)
@@ -212,26 +263,73 @@ class _Plan:
 
     @property
     def content_fingerprint(self) -> str:
-        return content_fingerprint(self.content.hash, self.tenant)
+        return content_fingerprint(self.content.hash, self.tenant, self.test)
 
-    def card(self, ctx: Context) -> Card:
-        assert self.template is not None, "checked"
-        facts = {
-            "Subject": self.template.subject,
-            "Recipients": f"{self.going:,}",
-            "When": self.when.text(ctx.tenant.zone),
-        }
+    def card(self, ctx: Context, about_mails: Sequence[str]) -> Card:
+        """What a person decides on; `about_mails` is what is to be said of the texts."""
+        facts = self._subjects() | {"Recipients": f"{self.going:,}", "When": self.when.text(ctx.tenant.zone)}
+        if self.test is not None:
+            facts["Test"] = self._test_in_words(self.test)
         if self.left_out:
             facts["Left out"] = _reasons(self.left_out)
         if self.content.personal:
             facts["With a text of their own"] = f"{self.content.personal:,}"
         warnings = [f"Nothing known backs this up: {claim}" for claim in self.content.unknown_claims[:10]]
+        warnings += [*self._about_test(), *about_mails]
         if self.going > self.tenant.daily_cap:
             warnings.append(f"The daily cap is {self.tenant.daily_cap:,} mails, so it takes more than a day.")
         return Card(
             title=f"Send {self.campaign.name} to {self.going:,} people?", facts=facts, warnings=warnings,
-            preview=self.template.body[:CARD_PREVIEW],
+            preview=self._preview(),
         )  # fmt: skip
+
+    def _subjects(self) -> dict[str, str]:
+        if self.test is None:
+            return {"Subject": self.templates[0].subject}
+        return {f"Subject {mail.variant}": mail.subject for mail in self.templates}
+
+    def _preview(self) -> str:
+        """The beginning of the mail; of variants whose bodies differ, of each."""
+        bodies = list(dict.fromkeys(mail.body for mail in self.templates))
+        if self.test is None or len(bodies) == 1:
+            return self.templates[0].body[:CARD_PREVIEW]
+        each = CARD_PREVIEW // len(self.templates)
+        return "\n\n".join(f"Variant {mail.variant}:\n\n{mail.body[:each]}" for mail in self.templates)
+
+    def _test_in_words(self, test: VariantTestRow) -> str:
+        """Exactly what the worker will do, as far as it is known: some may have drafts of their own."""
+        others = self._alike - self._tested(test)
+        each = f"{self._tested(test):,} people get the {len(self.templates)} variants in equal parts"
+        if not others:
+            return f"{each}; nobody waits for a winner"
+        what = "clicks" if test.outcome == "click" else "conversions"
+        unclear = "a person is asked" if test.unclear == "ask" else f"they get variant {self.templates[0].variant}"
+        return (
+            f"{each}. {test.wait_hours} h later the other {others:,} get the one with clearly more {what} "
+            f"({CONFIDENCE:.0%} confidence); if none has, {unclear}"
+        )
+
+    def _about_test(self) -> list[str]:
+        """What to warn of where there are variants."""
+        if self.test is None:
+            if len(self.templates) == 1:
+                return []
+            letters = ", ".join(mail.variant for mail in self.templates)
+            return [
+                f"It has variants {letters}, but no test of them is set: everybody gets {self.templates[0].variant}."
+            ]
+        each = self._tested(self.test) // len(self.templates)
+        if each >= ENOUGH:
+            return []
+        return [f"Each variant goes to {each:,} people only; with fewer than {ENOUGH} no winner can be found."]
+
+    @property
+    def _alike(self) -> int:
+        """How many get a variant: all but those with a draft of their own."""
+        return max(0, self.going - self.content.personal)
+
+    def _tested(self, test: VariantTestRow) -> int:
+        return -(-self._alike * test.share // 100)
 
 
 async def _plan(db: Connection, ctx: Context, row: CampaignRow, when: _When) -> _Plan:
@@ -242,7 +340,8 @@ async def _plan(db: Connection, ctx: Context, row: CampaignRow, when: _When) -> 
     templates = await emails.templates(db, ctx.tenant.id, row.campaign_id)
     content = await emails.content(db, ctx.tenant.id, row.campaign_id)
     people = await campaigns.recipients(db, ctx.tenant.id, row.campaign_id)
-    return _Plan(row, templates[0] if templates else None, content, people, tenant, when)
+    test = await variants.find(db, ctx.tenant.id, row.campaign_id)
+    return _Plan(row, templates, content, people, tenant, when, test)
 
 
 async def _send_fingerprint(db: Connection, ctx: Context, request: ApprovalRow) -> str | None:
@@ -263,10 +362,16 @@ async def _schedule(db: Connection, ctx: Context, request: ApprovalRow) -> str:
     templates = await emails.templates(db, ctx.tenant.id, request.campaign_id)
     assert row is not None, "the fingerprint was compared in this transaction"
     assert templates, "so was its text"
+    has_begun = await deliveries.has_begun(db, ctx.tenant.id, row.campaign_id)
+    if not has_begun:
+        await variants.forget_allotment(db, ctx.tenant.id, row.campaign_id)
     starts_at = await deliveries.fill(
         db, ctx.tenant.id, row.campaign_id, template_id=templates[0].email_id, send_at=send_at, zoned=when.zoned,
         zone=ctx.tenant.time_zone, at=ctx.now(),
     )  # fmt: skip
+    test = await variants.find(db, ctx.tenant.id, row.campaign_id)
+    if test is not None:
+        await variants.allot(db, ctx.tenant.id, row.campaign_id, test, templates, again=has_begun)
     if row.status == "scheduled":
         # A new approval replaces the schedule of the one before.
         await campaigns.move(db, ctx.tenant.id, row.campaign_id, "draft", at=ctx.now())

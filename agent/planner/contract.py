@@ -119,16 +119,28 @@ def remember(before: Memory, understood: Understanding, *, undone: bool = False)
         one = emails[0] if len(emails) == 1 else None
         new_address = said.get("email") if call.tool in ("create_contact", "update_contact") else None
         contact = new_address or said.get("contact") or one or contact
-        if call.tool in ("search_contacts", "add_contacts_to_campaign"):
+        if call.tool in ("search_contacts", "search_emails", "add_contacts_to_campaign"):
             query = said.get("query") or query
         if call.tool == "search_contacts" and _is_one_person(query):
             contact = query
         if call.tool == "create_campaign":
             query = said.get("audience") or query
+    people = {address for call in understood.calls for address in _people(call)}
+    if len(people) > 1:
+        contact = None  # "her" would be a guess, too
     asked_about = {c.arguments["campaign"] for c in understood.calls if "campaign" in c.arguments}
     if len(asked_about) > 1 and not any(c.tool in ("create_campaign", "update_campaign") for c in understood.calls):
         campaign = None  # two were spoken of: "that one" would be a guess
     return Memory(campaign, contact, query, understood.calls, undone or understood.kind == "ask")
+
+
+def _people(call: Call) -> list[str]:
+    """Whom a call finds, makes, changes or moves; one with a new address is still one."""
+    said = call.arguments
+    if call.tool == "search_contacts":
+        return [str(said["query"])] if _is_one_person(said.get("query")) else []
+    one = said.get("contact") or (said.get("email") if call.tool == "create_contact" else None)
+    return [str(one)] if one else [str(address) for address in said.get("emails") or []]
 
 
 def _is_one_person(query: str | None) -> bool:

@@ -181,6 +181,8 @@ def _campaigns(marked: Marked, situation: Situation, memory: Memory) -> None:
         "fo": "for",
     }.items():
         marked.text = pattern(rf"(?<!\w){slip}(?=\s+(?:the\s+)?(?:{{C}}|{{E}}))").sub(word, marked.text)
+    # "4 Sofia Marques", and not "4 December".
+    marked.text = re.sub(r"(?<=\s)4(?= [A-ZÀ-Þ][a-zß-ÿ]+ [A-ZÀ-Þ][a-zß-ÿ])", "for", marked.text)
 
 
 _FIRST_WORD = re.compile(r"(?:^|[,.;!?:]\s*|\b(?:and|then|please|to|und|et|y|can you|could you)\s+)$")

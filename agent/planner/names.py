@@ -245,7 +245,7 @@ def _judged(run: list[_Word], text: str, letters: frozenset[str]) -> Found | Non
 
 
 def _shape(run: list[_Word], titled: bool, letters: frozenset[str]) -> float:
-    names = [word for word in run if word.plain not in _PARTICLES]
+    names = [word for word in run if word.plain not in _PARTICLES] or run
     alike = _likeness(names, letters)
     score = alike + (3 if titled else 0) + (2 if len(names) > 1 else 0)
     score += -2 if names[0].said[:1].islower() else 1

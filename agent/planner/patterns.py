@@ -22,7 +22,7 @@ BASES: dict[ThingKind, int] = {
     "quote": 0xE400,
     "tag": 0xE500,
 }
-_LETTERS: dict[str, ThingKind] = {
+LETTERS: dict[str, ThingKind] = {
     "{C}": "campaign",
     "{E}": "email",
     "{P}": "phone",
@@ -30,7 +30,7 @@ _LETTERS: dict[str, ThingKind] = {
     "{Q}": "quote",
     "{T}": "tag",
 }
-SIGNS = {letter: f"[{chr(BASES[kind])}-{chr(BASES[kind] + 255)}]" for letter, kind in _LETTERS.items()}
+SIGNS = {letter: f"[{chr(BASES[kind])}-{chr(BASES[kind] + 255)}]" for letter, kind in LETTERS.items()}
 ANY_SIGN = f"[{chr(0xE000)}-{chr(0xE5FF)}]"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent.planner.contract import Situation
-from agent.planner.text import Language, data
+from agent.planner.contract import Kind, Situation, Understanding
+from agent.planner.patterns import pattern, rule
+from agent.planner.slots import Request
+from agent.planner.text import Language, data, fold
 
 
 def say(name: str, language: Language, **parts: str) -> str:
@@ -14,6 +16,24 @@ def say(name: str, language: Language, **parts: str) -> str:
     for part, value in parts.items():
         sentence = sentence.replace("{" + part + "}", value)
     return sentence
+
+
+def in_words(best: str, request: Request, language: Language, sure: float) -> Understanding:
+    """The answer to what is no request we carry out: talk, help, or what can be done instead."""
+    kind: Kind = "help" if best == "help" else "decline" if best == "decline" else "talk"
+    said = fold(request.clause.said)
+    name: str = kind
+    if kind == "decline":
+        name = next((f"decline_{topic}" for topic in _DECLINED if rule(f"replies_{topic}").search(said)), kind)
+    if kind == "help" and rule("replies_files").search(said):
+        name = "help_files"
+    if kind == "talk":
+        thanked = pattern(r"\b{thanks}\b").search(said)
+        name = "talk_thanks" if thanked else "talk_hello" if pattern(r"^{greetings}\b").search(said) else "talk"
+    return Understanding(kind, (), say(name, language), sure)
+
+
+_DECLINED = ("export", "optout", "approval", "recall", "campaign", "everybody", "channel", "settings")
 
 
 def unclear(tools: Sequence[str], language: Language) -> str:

@@ -48,6 +48,8 @@ def _likeness(said: str, wanted: str) -> float:
         return 0
     if said[:1] != wanted[:1] and len(wanted) < 8:
         return 0
+    if " " in wanted and _sound(said) == _sound(wanted):
+        return 95  # "lamp weak"
     if _only_known_words(said.split(), wanted.split()):
         return 0
     edits = min(

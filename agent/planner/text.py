@@ -55,6 +55,7 @@ def clean(text: str) -> str:
     kept = "".join(
         " " if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp") else sign for sign in text
     )
+    kept = re.sub(r"[¿¡]", " ", kept)
     # "Rename it -> Lantern Week", "all vips > Clock Club".
     return re.sub(r"\s+", " ", re.sub(r"\s(?:[-=]?>|→|⇒)\s", " to ", kept)).strip()
 
@@ -99,6 +100,12 @@ def language_of(text: str, default: Language = "en") -> Language:
     scores = {tongue: sum(word in small for word in words) for tongue, small in _small_words().items()}
     best = max(scores, key=lambda tongue: scores[tongue])
     return best if scores[best] > scores[default] else default
+
+
+def is_foreign(text: str) -> bool:
+    """Written in none of the alphabets of our four languages; things in it are signs, and no letters."""
+    letters = re.findall(r"[^\W\d_]", text)
+    return bool(letters) and not any(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
 
 
 @cache

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -58,26 +61,57 @@ async def chat(*, tenant: str | None, thread: str | None) -> int:
     return DONE
 
 
-async def talk_in(opened: Program, thread: str | None) -> None:
-    """Greet, and talk until the person leaves."""
+async def talk_in(opened: Program, thread: str | None, *, serves: bool = False) -> None:
+    """Greet, and talk until the person leaves; with `serves` the web doors are open meanwhile."""
+    from interfaces.cli.beside import served_beside
     from interfaces.worker import in_background
 
     ready = asyncio.create_task(asyncio.to_thread(_warm_up, opened))
     screen = stdout_screen()
     screen.say(await greeting(opened))
-    with in_background(opened.settings, opened.url, opened.link_settings, opened.tenant.id):
-        await _talk(opened, ready, screen, thread)
+    news = News(screen)
+    with (
+        served_beside(opened) if serves else contextlib.nullcontext() as address,
+        in_background(opened.settings, opened.url, opened.link_settings, opened.tenant.id, told=news.told),
+    ):
+        if address is not None:
+            screen.say(f"For programs, as long as this is open: {address}/api and {address}/mcp (docs/api.md).")
+        await _talk(opened, ready, screen, thread, news)
 
 
-async def _talk(opened: Program, ready: asyncio.Task[None], screen: Screen, thread: str | None) -> None:
+async def _talk(opened: Program, ready: asyncio.Task[None], screen: Screen, thread: str | None, news: News) -> None:
     if at_terminal():
         from interfaces.cli.keyboard import Keyboard
 
+        keyboard = Keyboard(opened.settings.home, COMMANDS)
+        news.arrived = lambda: keyboard.above(news.show)
         with ctrl_c_ignored():
-            await _converse(opened, ready, Keyboard(opened.settings.home, COMMANDS), Terminal(), screen, thread)
+            await _converse(opened, ready, keyboard, Terminal(), screen, thread, news)
     else:
         lines = Lines()
-        await _converse(opened, ready, lines, lines, screen, thread)
+        await _converse(opened, ready, lines, lines, screen, thread, news)
+
+
+class News:
+    """What the sending in the background says: shown above the line that is typed, or else before the next one."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._loop = asyncio.get_running_loop()
+        self._held: deque[str] = deque()
+        self.arrived: Callable[[], None] = lambda: None
+        """Called on the loop when there is something to show."""
+
+    def told(self, sentence: str) -> None:
+        """Keep a sentence; from any thread."""
+        self._held.append(sentence)
+        with contextlib.suppress(RuntimeError):  # the program is leaving
+            self._loop.call_soon_threadsafe(self.arrived)
+
+    def show(self) -> None:
+        """Show what has come."""
+        while self._held:
+            self._screen.say(self._held.popleft())
 
 
 async def greeting(opened: Program) -> str:
@@ -128,10 +162,16 @@ def _where_mail_goes(opened: Program) -> str:
 
 
 async def _converse(
-    opened: Program, ready: asyncio.Task[None], reader: Reader, asker: Asker, screen: Screen, thread: str | None
-) -> None:
+    opened: Program, ready: asyncio.Task[None], reader: Reader, asker: Asker, screen: Screen, thread: str | None,
+    news: News,
+) -> None:  # fmt: skip
     talk: Talk | None = None
-    while (line := await reader.line()) is not None:
+    while True:
+        if asker.is_person:
+            news.show()
+        line = await reader.line()
+        if line is None:
+            return
         text = line.strip()
         if not text:
             continue

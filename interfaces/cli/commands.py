@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from interfaces.cli import sending_commands
+from interfaces.cli import backup_commands, chat_commands, keys_commands, sending_commands
 from interfaces.cli.export_command import app as export_app
 from interfaces.cli.running import leave, run
 
@@ -37,6 +37,10 @@ app.add_typer(events_app, name="events")
 app.add_typer(tenants_app, name="tenants")
 app.add_typer(mcp_app, name="mcp")
 sending_commands.add_to(app, campaigns_app)
+backup_commands.add_to(app)
+app.add_typer(keys_commands.app, name="keys")
+app.add_typer(chat_commands.slack_app, name="slack")
+app.add_typer(chat_commands.hooks_app, name="hooks")
 
 Tenant = Annotated[
     str | None, typer.Option("--tenant", metavar="NAME", help="Whose data; else SMARTCAMPAIGN_TENANT, or the only one.")
@@ -251,6 +255,39 @@ def import_contacts(
     ))  # fmt: skip
 
 
+@contacts_app.command("unsubscribe")
+def contacts_unsubscribe(
+    contact: Whom,
+    reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why, in their words.")] = "",
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> NoReturn:
+    """Take somebody off all mailings, as they asked. What waits for them does not leave.
+
+    Example: smartcampaign contacts unsubscribe ada@example.org --reason "said so at the counter"
+    """
+    from interfaces.cli.jobs import show
+
+    run(lambda: show("unsubscribe_contact", {"contact": contact, "reason": reason}, tenant, as_json=as_json))
+
+
+@contacts_app.command("resubscribe")
+def contacts_resubscribe(
+    contact: Whom,
+    consent: Annotated[
+        str | None, typer.Option("--consent", metavar="WORDS", help="When and how they agreed; kept with the contact.")
+    ] = None,
+    tenant: Tenant = None,
+) -> NoReturn:
+    """Let somebody who left be mailed again, because they said so themselves.
+
+    Example: smartcampaign contacts resubscribe ada@example.org --consent "asked for it at the counter, 3 December"
+    """
+    from interfaces.cli.leaving import resubscribe
+
+    run(lambda: resubscribe(contact, consent, tenant))
+
+
 @contacts_app.command("delete")
 def contacts_delete(contact: Whom, tenant: Tenant = None, as_json: Json = False) -> NoReturn:
     """Ask to erase one contact. It happens after a person approved it, and cannot be undone.
@@ -344,7 +381,7 @@ def campaigns_stats(
 @app.command()
 def serve(
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen: an address of this machine alone.")
+        str, typer.Option("--host", help="Where to listen; anything but this machine takes a key first.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=1, max=65_535)] = 8000,
     tracking: Annotated[
@@ -353,14 +390,18 @@ def serve(
             "--tracking", metavar="ADDRESS", help="Where others reach opens, clicks and unsubscribing: 0.0.0.0:8001."
         ),
     ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Where a proxy on this machine lets others in: https://app.example.com.")
+    ] = None,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Send what is due as well.")] = True,
 ) -> NoReturn:
-    """Answer over HTTP: opens, clicks and unsubscribing. Ctrl-C stops it.
+    """Answer over HTTP: REST, chat, opens, clicks and unsubscribing; and send what is due. Ctrl-C stops it.
 
     Example: smartcampaign serve --tracking 0.0.0.0:8001
     """
     from interfaces.cli.serve import serve
 
-    run(lambda: serve(host, port, tracking))
+    run(lambda: serve(host, port, tracking, url, worker=worker))
 
 
 Which = Annotated[str | None, typer.Option("--campaign", metavar="NAME", help="Only this campaign; else all.")]
@@ -390,7 +431,7 @@ def events_bounces(
     ] = None,
     tenant: Tenant = None,
 ) -> NoReturn:
-    """Read returned mails and complaints from their mailbox. Run it every few minutes, from cron for example.
+    """Read returned mails and complaints from their mailbox now. Where `worker` or the chat runs, it does it itself.
 
     Example: smartcampaign events bounces --mailbox maildir:/var/mail/bounces
     """
@@ -594,17 +635,21 @@ def mcp(context: typer.Context, tenant: Tenant = None) -> None:
 
 Client = Annotated[str, typer.Argument(metavar="CLIENT", help="claude-desktop, claude-code, cursor or vscode.")]
 Print = Annotated[bool, typer.Option("--print", help="Only show what would be written.")]
+McpUrl = Annotated[
+    str | None,
+    typer.Option("--url", help="A server elsewhere, by its address; the key is taken from SMARTCAMPAIGN_KEY."),
+]
 
 
 @mcp_app.command("install")
-def mcp_install(client: Client, tenant: Tenant = None, show: Print = False) -> NoReturn:
+def mcp_install(client: Client, tenant: Tenant = None, url: McpUrl = None, show: Print = False) -> NoReturn:
     """Enter this program into a client's settings, with the settings of this terminal.
 
     Example: smartcampaign mcp install claude-desktop
     """
     from interfaces.cli.mcp_command import enter
 
-    leave(lambda: enter(client, tenant=tenant, show=show))
+    leave(lambda: enter(client, tenant=tenant, url=url, show=show))
 
 
 @mcp_app.command("uninstall")

@@ -8,12 +8,13 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interfaces.cli.readers import Readers, among
 from interfaces.cli.render import Screen, stdout_screen
 from interfaces.cli.running import DONE, FAILED, Stop, make_home, settings_for
 from interfaces.cli.talk import APPROVE, Talk
@@ -30,7 +31,8 @@ TOUR = (
     ("who cares about old clocks?", "Search by meaning: a note need not say “clock”."),
     ("Add Ada Lovelace (ada@example.org), she collects punched cards", "A write: shown first, done after a yes."),
     (
-        "create Harvest Fair about 10% off oak furniture, add everyone who restores things and draft a cheerful e-mail",
+        "create Harvest Fair about 10% off oak furniture, add everyone who restores things and draft a cheerful e-mail "
+        "with a link to https://harrow-finch.example/oak",
         "Three things in one sentence.",
     ),
     ("preview Harvest Fair", "The mail as one recipient would get it."),
@@ -38,11 +40,11 @@ TOUR = (
     ("compare Lamp Week and Friday Sale", "Side by side."),
     ("how could I improve Friday Sale?", "Advice from a year of figures."),
     ("what should I send next?", "Ideas from what is known about people and what worked."),
-    ("how did Lmap Week do?", "A slip of the finger."),
-    ("what will the weather be tomorrow?", "What it can't do, it says."),
     ("send Harvest Fair", "Nothing leaves without a person: the card waits for a decision, and here it is no."),
     ("please send Harvest Fair", "And here it is yes. No mail server is set, so the mails go to the outbox."),
-    ("how did Harvest Fair do?", "Nobody has opened it yet: what is not known is not guessed."),
+    ("how did Lmap Week do?", "A slip of the finger, while the mails are on their way."),
+    ("what will the weather be tomorrow?", "What it can't do, it says."),
+    ("how did Harvest Fair do?", "People counted, machines left out; and too few mails for a rate, so there is none."),
 )
 
 
@@ -61,7 +63,7 @@ async def demo() -> int:
     from interfaces.cli.chat import talk_in
 
     async with in_the_sample(settings_for()) as opened:
-        await talk_in(opened, None)
+        await talk_in(opened, None, serves=True)
     return DONE
 
 
@@ -70,10 +72,9 @@ async def tour() -> int:
     settings = settings_for()
     with _throw_away(settings.home) as home:
         # Neither the user's data nor their model: it touches nothing, costs nothing, and says the same every time.
-        alone = settings.model_copy(
-            update={"home": home, "database_url": None, "model": None, "embedding_model": None}
-        )  # fmt: skip
-        async with in_the_sample(alone) as opened:
+        # Nor a mail server, above all.
+        alone = type(settings).model_construct(home=home)
+        async with in_the_sample(alone) as opened, AsyncExitStack() as stack:
             screen = stdout_screen()
             ctx = opened.context()
             conversation = await opened.agent.open_conversation(ctx)
@@ -81,11 +82,19 @@ async def tour() -> int:
             talk = Talk(opened.agent, replace(ctx, conversation=conversation), screen, script)
             screen.say(f"The tour: {opened.tenant.name}, an invented shop. Answering: {opened.agent.name}.")
             failed = 0
+            readers: Readers | None = None
             for text, remark in TOUR:
+                if readers is not None and text == TOUR[-1][0]:
+                    sys.stdout.write(f"({await readers.people()})\n")
+                    await stack.aclose()
                 failed += await _play(text, remark, talk, screen)
                 if script.has_approved:
                     script.has_approved = False
                     await _send(opened)
+                    readers = await stack.enter_async_context(
+                        among(opened.database, opened.tenant, opened.link_settings)
+                    )
+                    sys.stdout.write(f"({await readers.machines()})\n")
     screen.say("That was the tour; its database is gone again. Now you: `smartcampaign demo`, or `smartcampaign chat`.")
     return FAILED if failed else DONE
 
@@ -103,11 +112,9 @@ async def _send(opened: Program) -> None:
     """What `smartcampaign worker` does with a campaign that was approved."""
     from interfaces.worker import make_sender
 
-    sender = make_sender(
-        opened.settings, opened.url, opened.database, opened.link_settings, only=opened.tenant.id, told=_progress
-    )
+    sender = make_sender(opened.settings, opened.url, opened.database, opened.link_settings, only=opened.tenant.id)
     await sender.run_once()
-    sys.stdout.write(f"({sender.sent} mails are in the outbox: smartcampaign outbox)\n")
+    sys.stdout.write(f"({sender.sent} mails are in the outbox, sent to nobody.)\n")
 
 
 class _Script:

@@ -111,6 +111,8 @@ def _checks(settings: Settings) -> Iterator[Finding]:
     yield embedder(settings)
     yield language_model(settings)
     yield mail(settings)
+    yield from dkim(settings)
+    yield from returned_mails(settings)
     yield Finding("ok", f"Log file: {settings.home / LOG}")
 
 
@@ -125,6 +127,65 @@ def mail(settings: Settings) -> Finding:
             "Set SMARTCAMPAIGN_PUBLIC_URL to the address under which others reach `smartcampaign serve`.",
         )  # fmt: skip
     return Finding("ok", f"Mail: {servers}. Try it with: smartcampaign smtp test")
+
+
+def dkim(settings: Settings) -> Iterator[Finding]:
+    """The keys that sign mails, each with the DNS record that receivers look for."""
+    places = settings.dkim_keys()
+    if not places:
+        if settings.mail_servers():
+            yield Finding(
+                "ok", "DKIM: mails are not signed here. Unless your provider signs them, make a key: "
+                "smartcampaign smtp dkim DOMAIN"
+            )  # fmt: skip
+        return
+    from mail.dkim import BadKey, Key
+
+    for place in places:
+        try:
+            key = Key.load(place)
+        except BadKey as error:
+            yield Finding(
+                "problem", f"DKIM: {error}.", "Mend SMARTCAMPAIGN_DKIM, or take it out: until then nothing is sent."
+            )
+            continue
+        if os.name == "posix" and place.path.stat().st_mode & 0o077:
+            yield Finding(
+                "warning", f"DKIM: other users of this machine can read the key {place.path}.",
+                f"Run: chmod 600 {place.path}",
+            )  # fmt: skip
+        yield Finding(
+            "ok", f"DKIM: mails from {place.domain} are signed ({key.algorithm}). DNS needs this TXT record at "
+            f"{place.record_name}: {key.record}",
+        )  # fmt: skip
+
+
+def returned_mails(settings: Settings) -> Iterator[Finding]:
+    """Whether the mailbox of returned mails can be read; nothing in it is marked."""
+    if settings.bounces is None:
+        if settings.mail_servers():
+            yield Finding(
+                "ok", "Returned mails: no mailbox is set (SMARTCAMPAIGN_BOUNCES), so only what servers refuse at once "
+                "and what a provider's calls tell is noted"
+            )  # fmt: skip
+        return
+    from mail.mailboxes import MailboxError, unread
+
+    address = settings.bounces.get_secret_value()
+
+    def look() -> None:
+        with unread(address) as mails:
+            next(mails, None)
+
+    to_do = "Check SMARTCAMPAIGN_BOUNCES. Mails are sent all the same, but dead addresses go unnoticed."
+    try:
+        within(ANSWER_TIME, look)
+    except TooSlow:
+        yield Finding("problem", "Returned mails: the mailbox does not answer.", to_do)
+    except MailboxError as error:
+        yield Finding("problem", f"Returned mails: {error}", to_do)
+    else:
+        yield Finding("ok", "Returned mails: the mailbox can be read")
 
 
 def python_version() -> Finding:

@@ -6,9 +6,10 @@ import asyncio
 import re
 import sys
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from pydantic import SecretStr
 
 from interfaces.cli.running import DONE, FAILED, Stop, program
 from interfaces.cli.typeset import show_markdown
@@ -94,41 +95,34 @@ async def verify(tenant: str | None, *, campaign: str | None, repair: bool) -> i
 
 
 async def read_bounces(tenant: str | None, *, mailbox: str | None) -> int:
-    """Read the unread mails; what is a report of this tenant, or no report at all, is marked as read."""
-    async with program(tenant) as opened:
-        from mail.mailboxes import MailboxError
+    """Read the unread mails and mark them as read. For one tenant, reports that are others' stay unread."""
+    from db.pool import Database
+    from interfaces.cli.running import settings_for
+    from interfaces.wiring import find_tenant, open_database
+    from interfaces.worker import make_reader
+    from mail.mailboxes import MailboxError
 
-        address = mailbox or (opened.settings.bounces.get_secret_value() if opened.settings.bounces else None)
-        if address is None:
-            raise Stop("Say which mailbox: --mailbox or SMARTCAMPAIGN_BOUNCES.")
+    settings = settings_for(tenant)
+    if mailbox:
+        settings.bounces = SecretStr(mailbox)
+    async with open_database(settings) as url:
+        only = (await asyncio.to_thread(find_tenant, url, settings.tenant)).id if settings.tenant else None
+        database = Database(url, max_size=2)
+        await database.open()
         try:
-            read, new = await _read_mailbox(opened, address)
+            reader = make_reader(settings, url, database, settings.link_settings(), only=only)
+            if reader is None:
+                raise Stop("Say which mailbox: --mailbox or SMARTCAMPAIGN_BOUNCES.")
+            read = await reader.read()
         except MailboxError as error:
             raise Stop(str(error)) from None
-    sys.stdout.write(f"Read {_many(read, 'mail')}: {_many(new, 'new report')}.\n")
+        finally:
+            await database.close()
+    if read is None:
+        sys.stdout.write("Another program is reading this mailbox just now.\n")
+    else:
+        sys.stdout.write(f"Read {_many(read.mails, 'mail')}: {_many(read.new, 'new report')}.\n")
     return DONE
-
-
-async def _read_mailbox(opened: Program, address: str) -> tuple[int, int]:
-    from mail import bounces
-    from mail.links import Keys
-    from mail.mailboxes import unread
-
-    id, secrets = opened.tenant.id, opened.link_settings.secrets
-    read = new = 0
-    with unread(address) as mails:
-        while (received := await asyncio.to_thread(next, mails, None)) is not None:
-            read += 1
-            reports = bounces.reports_in(received.message)
-            async with opened.database.transaction(id) as db:
-                keys = await Keys.find(db, id, secrets, to_sign=False)
-                found = [await bounces.match(db, id, keys, report) for report in reports] if keys else []
-                ours = [one for one in found if one is not None]
-                new += await bounces.apply(db, id, ours, source="mailbox", at=datetime.now(UTC))
-            # A report that is not ours may be another tenant's: it stays for them.
-            if ours or not reports:
-                await asyncio.to_thread(received.done)
-    return read, new
 
 
 async def show_hook(tenant: str | None, provider: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -29,6 +31,12 @@ class Keyboard:
             prompt_continuation="  ",
             key_bindings=_keys(),
         )
+        self._showing: asyncio.Future[None] | None = None
+
+    def above(self, show: Callable[[], None]) -> None:
+        """Have something shown above the line that is being typed; nothing is shown while none is."""
+        if self._session.app.is_running:
+            self._showing = asyncio.ensure_future(run_in_terminal(show))
 
     async def line(self) -> str | None:
         last_ctrl_c = 0.0

@@ -21,12 +21,14 @@ def serve(tenant: str | None) -> int:
     return DONE
 
 
-def enter(client: str, *, tenant: str | None = None, remove: bool = False, show: bool = False) -> int:
+def enter(
+    client: str, *, tenant: str | None = None, url: str | None = None, remove: bool = False, show: bool = False
+) -> int:
     """Write or remove the entry, and say what was done. Raises `Stop`."""
     from interfaces.cli.mcp_install import InstallError, install
 
     try:
-        done = install(client, tenant=tenant, remove=remove, show=show)
+        done = install(client, tenant=tenant, url=url, remove=remove, show=show)
     except InstallError as error:
         raise Stop(str(error)) from error
     sys.stdout.write(f"{done.text}\n")

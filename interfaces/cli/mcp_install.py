@@ -18,12 +18,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, SecretStr
 
 from interfaces.settings import Settings
 
 NAME = "smartcampaign"
+
+# The API key for a server elsewhere. Not an option of the command: those end up in the shell's history.
+KEY_VARIABLE = "SMARTCAMPAIGN_KEY"
 
 
 class InstallError(RuntimeError):
@@ -38,7 +42,9 @@ class Place:
     path: Path
     key: str = "mcpServers"
     typed: bool = False
-    """Whether its entries say `"type": "stdio"`."""
+    """Whether its entries say `"type": "stdio"` or `"http"`."""
+    remote: bool = True
+    """Whether it reads servers with an address from this file."""
     then: str = "Restart it to see the tools."
 
 
@@ -62,6 +68,7 @@ def install(
     show: bool = False,
     remove: bool = False,
     tenant: str | None = None,
+    url: str | None = None,
     environment: Mapping[str, str] = os.environ,
     home: Path | None = None,
     platform: str = sys.platform,
@@ -69,10 +76,14 @@ def install(
 ) -> Installed:
     """Write our entry into the settings of `client`, or `remove` it; with `show` only say what would be written.
 
-    Doing it again changes nothing. Raises `InstallError`.
+    With `url` it is the entry for `smartcampaign serve` elsewhere, with the key of SMARTCAMPAIGN_KEY; without a key the
+    client signs in (OAuth). Doing it again changes nothing. Raises `InstallError`.
     """
     place = _place(client, environment, home or Path.home(), platform)
-    entry = _entry(place, executable or _executable(), _settings(environment, tenant))
+    if url is None:
+        entry = _entry(place, executable or _executable(), _settings(environment, tenant))
+    else:
+        entry = _remote_entry(place, url, environment.get(KEY_VARIABLE))
     shown = json.dumps({place.key: {NAME: entry}}, indent=2, ensure_ascii=False)
 
     def done(changed: bool, said: str, backup: Path | None = None) -> Installed:
@@ -88,7 +99,8 @@ def install(
     wanted = {name: value for name, value in servers.items() if name != NAME} if remove else servers | {NAME: entry}
     if wanted == servers:
         return done(False, f"SmartCampaign {'is not' if remove else 'is already'} in {place.path}; nothing to change.")
-    secrets = [] if remove else sorted(_secret_names() & entry.get("env", {}).keys())
+    held_by = entry.get("env", {}).keys() | ({KEY_VARIABLE} if "headers" in entry else set())
+    secrets = [] if remove else sorted((_secret_names() | {KEY_VARIABLE}) & held_by)
     backup = _write(place.path, old | {place.key: wanted}, text, private=bool(secrets))
     held = f" It now holds secrets ({', '.join(secrets)}), so only you can read it." if secrets else ""
     kept = f" The file as it was: {backup}." if backup else ""
@@ -126,6 +138,7 @@ def _places(environment: Mapping[str, str], home: Path, platform: str) -> dict[s
         "claude-desktop": Place(
             "Claude Desktop",
             desktop / "claude_desktop_config.json",
+            remote=False,
             then="Quit Claude Desktop and start it again to see the tools.",
         ),
         "claude-code": Place("Claude Code", code, typed=True, then="New sessions have it; /mcp shows it."),
@@ -144,6 +157,22 @@ def _entry(place: Place, executable: Path, settings: dict[str, str]) -> dict[str
     entry: dict[str, Any] = {"type": "stdio"} if place.typed else {}
     entry |= {"command": str(executable), "args": ["mcp"]}
     return entry | {"env": settings} if settings else entry
+
+
+def _remote_entry(place: Place, url: str, key: str | None) -> dict[str, Any]:
+    if not place.remote:
+        raise InstallError(
+            f"{place.title} reads no addresses from its file. Add {url} in its settings under Connectors, or install "
+            "without --url."
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InstallError(f"{url!r} is no address. Write it like https://app.example.com/mcp.")
+    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise InstallError(f"{url} would send the key in the clear. Use https://, or an address of this machine.")
+    entry: dict[str, Any] = {"type": "http"} if place.typed else {}
+    entry["url"] = url
+    return entry | ({"headers": {"Authorization": f"Bearer {key.strip()}"}} if key else {})
 
 
 def _executable() -> Path:

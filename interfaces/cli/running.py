@@ -123,7 +123,8 @@ def in_words(error: BaseException) -> str:
 
     if isinstance(error, DatabaseUnavailable | MigrationError | EmbeddingError | WriterUnavailable | ToolError):
         return str(error)
-    if type(error).__name__ == "EmbeddedError":  # by name: its module needs the binaries, which may be what is missing
+    if type(error).__name__ in ("EmbeddedError", "BackupError"):
+        # By name: their modules need the binaries, which may be what is missing.
         return str(error)
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         # Not libpq's own words: they repeat the address, and with it the password.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from interfaces.cli import variants
 from interfaces.cli.running import run
 
 smtp_app = typer.Typer(help="Look at the mail server of the settings.", no_args_is_help=True)
@@ -80,6 +82,24 @@ def smtp_test(
     run(lambda: test(address, tenant))
 
 
+@smtp_app.command("dkim")
+def smtp_dkim(
+    domain: Annotated[
+        str | None, typer.Argument(metavar="[DOMAIN]", help="The sender's; without: show records.")
+    ] = None,
+    selector: Annotated[str, typer.Option("--selector", metavar="NAME", help="The key's name in DNS.")] = "mail",
+    ed25519: Annotated[bool, typer.Option("--ed25519", help="A short, fast key, for beside one of RSA.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where the key goes.")] = None,
+) -> NoReturn:
+    """Make a key that signs mails, and print the DNS record that makes receivers believe it.
+
+    Example: smartcampaign smtp dkim example.com
+    """
+    from interfaces.cli.smtp import dkim
+
+    run(lambda: dkim(domain, selector=selector, ed25519=ed25519, path=out))
+
+
 def campaigns_pause(campaign: Campaign, tenant: Tenant = None) -> NoReturn:
     """Stop sending a campaign for now.
 
@@ -145,4 +165,5 @@ def add_to(app: typer.Typer, campaigns_app: typer.Typer) -> None:
         app.command(command.__name__.replace("_", "-"))(command)
     for about in (campaigns_pause, campaigns_resume, campaigns_cancel, campaigns_unknown, campaigns_on_crash):
         campaigns_app.command(about.__name__.removeprefix("campaigns_").replace("_", "-"))(about)
+    campaigns_app.add_typer(variants.app, name="variants")
     app.add_typer(smtp_app, name="smtp")

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from interfaces.cli.running import DONE, Stop, settings_for
 
@@ -16,42 +17,75 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from interfaces.access import Access
 
-async def serve(host: str, port: int, tracking_address: str | None) -> int:
-    """Answer on `host`:`port` (loopback only), and with a public URL the tracking endpoints on `tracking_address`.
 
+async def serve(host: str, port: int, tracking_address: str | None, url: str | None, *, worker: bool) -> int:
+    """Answer on `host`:`port`, and with a public URL the tracking endpoints on `tracking_address`.
+
+    `url` is where a proxy on this machine lets others in. What others can reach is not served before there is a key.
     Ends when the task is cancelled: what is under way is answered, and the last hits are written. Raises `Stop`.
     """
     settings = settings_for()
-    if not _is_loopback(host):
-        raise Stop(f"{host} can be reached by others. Until there are API keys only this machine is served: 127.0.0.1.")
     if tracking_address and settings.public_url is None:
         raise Stop(
             "--tracking opens the tracking endpoints to others: set SMARTCAMPAIGN_PUBLIC_URL to their address first."
         )
-    from db.pool import Database
+    name = _name_of(url) if url else None
+    from interfaces.access import is_loopback, open_access
     from interfaces.tracking import Tracking
-    from interfaces.web import local_app, public_app
-    from interfaces.wiring import open_database
+    from interfaces.web import LOOPBACK, full_app, public_app
 
-    async with open_database(settings) as url:
-        database = Database(url)
-        await database.open()
-        try:
-            mailgun = settings.mailgun_key.get_secret_value() if settings.mailgun_key else None
-            tracking = Tracking(database, settings.link_settings(), mailgun_key=mailgun)
-            servers = [(_server(local_app(tracking)), _listen(host, port))]
-            said = [f"This machine: http://{_shown(host)}:{port}"]
-            if tracking_address:
-                public_host, public_port = _address(tracking_address)
-                servers.append((_server(public_app(tracking)), _listen(public_host, public_port)))
-                said.append(f"Tracking: http://{_shown(public_host)}:{public_port} for {settings.public_url}")
-            sys.stdout.write("\n".join([*said, "Ctrl-C stops it.\n"]))
+    async with open_access(settings) as access:
+        access.url = url
+        is_open = not is_loopback(host)
+        if is_open or name:
+            await _refuse_without_keys(access, f"{_shown(host)}:{port}" if is_open else str(url))
+        mailgun = settings.mailgun_key.get_secret_value() if settings.mailgun_key else None
+        tracking = Tracking(access.database, settings.link_settings(), mailgun_key=mailgun)
+        hosts = None if is_open else [*LOOPBACK, *([name] if name else [])]
+        servers = [(make_server(full_app(access, tracking, hosts=hosts)), _listen(host, port))]
+        said = [f"{'Others' if is_open else 'This machine'}: http://{_shown(host)}:{port}"]
+        if tracking_address:
+            public_host, public_port = _address(tracking_address)
+            servers.append((make_server(public_app(tracking)), _listen(public_host, public_port)))
+            said.append(f"Tracking: http://{_shown(public_host)}:{public_port} for {settings.public_url}")
+        said += [await _who_may(access), "Ctrl-C stops it.\n"]
+        with _sending(access) if worker else contextlib.nullcontext():
+            sys.stdout.write("\n".join(said))
             sys.stdout.flush()
             await _run(servers)
-        finally:
-            await database.close()
     return DONE
+
+
+async def _refuse_without_keys(access: Access, where: str) -> None:
+    from db import tenants
+    from interfaces.access import any_usable_key
+
+    of = [row.id for row in await asyncio.to_thread(tenants.all_of, access.program.url)]
+    if not await any_usable_key(access.database, of, access.now()):
+        raise Stop(
+            f"{where} can be reached by others, and there is no API key yet, so nobody could be told apart. Make one "
+            "first: smartcampaign keys create NAME --role owner"
+        )
+
+
+async def _who_may(access: Access) -> str:
+    if access.local is None:
+        return "There are several tenants, so every request takes an API key: smartcampaign keys create NAME"
+    if await access.is_locked(access.local):
+        return "Every request takes an API key: smartcampaign keys list"
+    return (
+        f"You are let in without a key, as the owner of {access.local.name}, until you make one; do that before you "
+        "put a proxy in front: smartcampaign keys create NAME"
+    )
+
+
+def _sending(access: Access) -> contextlib.AbstractContextManager[None]:
+    """The worker for all tenants, in a thread of its own: a large send must not make others wait for an answer."""
+    from interfaces.worker import in_background
+
+    return in_background(access.program.settings, access.program.url, access.program.link_settings, None)
 
 
 async def _run(servers: list[tuple[uvicorn.Server, socket.socket]]) -> None:
@@ -67,7 +101,8 @@ async def _run(servers: list[tuple[uvicorn.Server, socket.socket]]) -> None:
             await task
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """A server that leaves signals to the command, and writes no address down: one may hold a token."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -97,13 +132,12 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _name_of(url: str) -> str:
+    """The host of the address under which others come in. Raises `Stop`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Stop(f"{url!r} is no address. Write it like https://app.example.com.")
+    return parts.hostname
 
 
 def _address(text: str) -> tuple[str, int]:

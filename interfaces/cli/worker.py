@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from interfaces.cli.running import DONE, settings_for
 
 if TYPE_CHECKING:
+    from mail.returns import MailboxReader
     from mail.send import Sender
 
 # A line about a long campaign so often.
@@ -22,7 +23,7 @@ async def work(tenant: str | None, *, once: bool) -> int:
     """Send until Ctrl-C or SIGTERM, or with `once` what is due now. Mails in flight end first, some seconds at most."""
     from db.pool import Database
     from interfaces.wiring import find_tenant, open_database
-    from interfaces.worker import make_sender
+    from interfaces.worker import make_reader, make_sender
 
     settings = settings_for()
     async with open_database(settings) as url:
@@ -31,21 +32,26 @@ async def work(tenant: str | None, *, once: bool) -> int:
         await database.open()
         try:
             sender = make_sender(settings, url, database, settings.link_settings(), only=only, told=_tell)
+            reader = make_reader(settings, url, database, settings.link_settings(), told=_tell)
             servers = ", ".join(server.name for server in settings.mail_servers())
             _tell(f"Sending through {servers}." if servers else "No mail server is set: mail is kept in the outbox.")
             if once:
                 await sender.run_once()
+                if reader is not None:
+                    await reader.read_once()
             else:
-                await _until_stopped(sender)
+                await _until_stopped(sender, reader)
             _tell(f"{sender.sent:,} {'mail' if sender.sent == 1 else 'mails'} taken by servers.")
         finally:
             await database.close()
     return DONE
 
 
-async def _until_stopped(sender: Sender) -> None:
+async def _until_stopped(sender: Sender, reader: MailboxReader | None) -> None:
+    from interfaces.worker import send_and_read
+
     stopping = asyncio.Event()
-    running = asyncio.create_task(sender.run(stopping))
+    running = asyncio.create_task(send_and_read(sender, reader, stopping))
     progress = asyncio.create_task(_progress(sender))
     try:
         await asyncio.shield(running)

@@ -166,16 +166,16 @@ async def test_what_a_person_decided_is_known_to_later_turns(model: ScriptedMode
 
 async def test_two_turns_of_one_conversation_go_one_after_the_other(model: ScriptedModel, talk: Talk) -> None:
     slowly = dataclasses.replace(call("create_campaign", name="First"), delay=0.5)
-    model.script(slowly, "one", call("create_campaign", name="Second"), "two")
+    model.script(slowly, "early", call("create_campaign", name="Second"), "late")
     other = Talk(talk.agent, talk.ctx)
     await asyncio.gather(talk.say("create something"), other.say("create something"))
-    assert {talk.text, other.text} == {"one", "two"}
+    assert {talk.text, other.text} == {"early", "late"}
     # The second turn began when the first was over: its first request holds the first's answer.
     assert [message["content"] for message in model.requests[2]["messages"] if message["role"] == "user"] == [
         "create something",
         "create something",
     ]
-    assert "one" in [message["content"] for message in model.requests[2]["messages"]]
+    assert "early" in [message["content"] for message in model.requests[2]["messages"]]
     assert [role for role, _ in await talk.agent.history(talk.ctx)] == ["person", "agent", "person", "agent"]
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -46,7 +48,12 @@ def test_f1_f2_kills_lose_nobody(chaos: Field, on_crash: str) -> None:
         chaos.kill(worker)
     chaos.finish()
     taken = {line.recipient for line in chaos.taken()}
-    tell(f"{on_crash}: {people} people, {kills} kills, {chaos.twice()} twice, {chaos.states()}")
+    missing = len(everybody(people) - taken)
+    tell(
+        "F1" if on_crash == "resend" else "F2",
+        f"{people:,} people, {kills} kills x {chaos.connections} connections: {missing} not there, "
+        f"{chaos.twice()} twice, rows {chaos.states()}",
+    )
     if on_crash == "resend":
         assert taken == everybody(people)
         assert chaos.twice() <= kills * chaos.connections
@@ -76,7 +83,9 @@ def test_f3_restarts_of_the_database_lose_nobody(new_field: Callable[..., Field]
             slowest = max(slowest, time.monotonic() - back)
         wait_until(lambda: chaos.waits() == 0, "everything is settled")
         chaos.stop(worker)
-        tell(f"{people} people, {restarts} restarts, {chaos.twice()} twice, going again after {slowest:.1f} s")
+        lost = len(everybody(people) - {line.recipient for line in chaos.taken()})
+        tell("F3", f"{people:,} people, {restarts} restarts: {lost} lost, {chaos.twice()} twice, "
+                   f"going again after {slowest:.1f} s")  # fmt: skip
         assert {line.recipient for line in chaos.taken()} == everybody(people)
         assert chaos.twice() <= restarts * chaos.connections
         assert slowest < 10
@@ -99,7 +108,9 @@ def test_f4_lost_lines_lose_nobody(chaos: Field) -> None:
     chaos.serve_mail("--drop-after", "0.05", "--drop-before", "0.1")
     chaos.finish()
     verdicts = Counter(line.verdict for line in chaos.log())
-    tell(f"{people} people, {verdicts}, {chaos.twice()} twice")
+    lost = len(everybody(people) - {line.recipient for line in chaos.taken()})
+    tell("F4", f"{people:,} people, sent again: {lost} lost, {verdicts['dropped']} dropped after DATA, "
+               f"{verdicts['lost']} before it, {chaos.twice()} twice")  # fmt: skip
     assert {line.recipient for line in chaos.taken()} == everybody(people)
     assert chaos.twice() <= verdicts["dropped"]
     assert verdicts["dropped"] > people * 0.02
@@ -113,7 +124,11 @@ def test_f4_lost_lines_are_left_to_a_person_where_nothing_is_sent_again(chaos: F
     chaos.finish()
     assert chaos.twice() == 0
     unknown = {row[0] for row in chaos.rows("SELECT address FROM deliveries WHERE state = 'unknown'")}
-    assert everybody(people) - {line.recipient for line in chaos.taken()} <= unknown
+    missing = everybody(people) - {line.recipient for line in chaos.taken()}
+    tell(
+        "F4", f"{people:,} people, parked: {len(missing - unknown)} lost, {len(unknown)} unknown, {chaos.twice()} twice"
+    )
+    assert missing <= unknown
 
 
 def test_f5_refusals_are_tried_again_or_never(chaos: Field) -> None:
@@ -133,6 +148,9 @@ def test_f5_refusals_are_tried_again_or_never(chaos: Field) -> None:
     assert {line.recipient for line in chaos.taken()} == everybody(people) - refused
     assert chaos.twice() == 0
     assert chaos.states() == {"sent": people - len(refused), "failed": len(refused)}
+    verdicts = Counter(line.verdict for line in chaos.log())
+    tell("F5", f"{people:,} people: {verdicts['later']} times 4xx, {len(refused)} refused for good, "
+               f"{sum(after_refusal.values())} of these tried again, {chaos.twice()} twice")  # fmt: skip
     hard = chaos.rows("SELECT address FROM deliveries WHERE smtp_answer LIKE '550 5.1.1%%' AND state = 'failed'")
     closed = chaos.rows("SELECT email FROM contacts WHERE status = 'bounced'")
     assert sorted(hard) == sorted(closed)
@@ -152,7 +170,7 @@ def test_f6_a_worker_that_was_stopped_past_its_lease_sends_at_most_one_more_a_co
     wait_until(lambda: chaos.waits() == 0, "everything is settled")
     chaos.stop(stopped)
     chaos.stop(other)
-    tell(f"{people} people, {chaos.twice()} twice, {chaos.connections} connections were stopped")
+    tell("F6", f"{people:,} people, {chaos.connections} connections stopped: {chaos.twice()} twice")
     assert {line.recipient for line in chaos.taken()} == everybody(people)
     assert chaos.twice() <= chaos.connections
 
@@ -178,7 +196,7 @@ def test_f7_what_is_stopped_stops_at_once(chaos: Field, what: str) -> None:
     at_the_commit = time.monotonic()
     time.sleep(2)
     late = [line for line in chaos.taken() if line.at > at_the_commit]
-    tell(f"{what}: {len(late)} left after the commit, with {chaos.connections} connections")
+    tell("F7", f"{what}: {len(late)} left after the commit, on {chaos.connections} connections")
     assert len(late) <= chaos.connections
     assert len(chaos.taken()) < people
     chaos.stop(worker)
@@ -202,7 +220,8 @@ def test_f9_a_kill_between_approval_and_sending_changes_nothing(chaos: Field) ->
     counts = Counter(line.recipient for line in chaos.taken())
     unknown = {row[0] for row in chaos.rows("SELECT address FROM deliveries WHERE state = 'unknown'")}
     expected = {address for number in range(kills) for address in everybody(2, f"fair-{number}")}
-    tell(f"{kills} kills: {len(counts)} sent once, {len(unknown)} in flight when killed, {chaos.twice()} twice")
+    tell("F9", f"{kills} kills, two mails each: {len(counts)} sent once, {len(unknown)} in flight when a worker was "
+               f"killed too, {chaos.twice()} twice")  # fmt: skip
     assert set(counts) | unknown == expected
     assert set(counts.values()) == {1}
 
@@ -212,21 +231,54 @@ def test_f10_after_a_dump_and_restore_nobody_gets_it_again(new_field: Callable[.
     with own_server() as server:
         chaos = new_field(server.url())
         chaos.campaign(people)
-        chaos.serve_mail("--slow", "0.01")
+        chaos.serve_mail("--slow", "0.05")
         worker = chaos.worker()
         wait_until(lambda: len(chaos.log()) > people // 4, "some are sent")
-        # A migration that runs while mail is being sent: what is there already, and an index more.
-        migrate(server.url())
-        with psycopg.connect(server.url(), autocommit=True) as owner:
-            owner.execute("CREATE INDEX CONCURRENTLY under_load ON deliveries (tenant_id, address)")
-            owner.execute("ALTER TABLE deliveries ADD COLUMN under_load int")
-        wait_until(lambda: len(chaos.log()) > people // 2, "it went on")
+        with _asking(chaos) as asked:
+            # A migration that runs while mail is being sent: what is there already, and an index more.
+            migrate(server.url())
+            with psycopg.connect(server.url(), autocommit=True) as owner:
+                owner.execute("CREATE INDEX CONCURRENTLY under_load ON deliveries (tenant_id, address)")
+                owner.execute("ALTER TABLE deliveries ADD COLUMN under_load int")
+            wait_until(lambda: asked["answered"] >= pick(40, 8), "requests are answered")
+            wait_until(lambda: len(chaos.log()) > people // 2, "it went on")
         chaos.stop(worker)
         chaos.url = _dumped_and_restored(server)
+        left = chaos.waits()
         chaos.finish()
+        tell("F10", f"{people:,} people, restored with {left:,} to go: {chaos.twice()} twice, "
+                    f"{len(everybody(people) - {line.recipient for line in chaos.taken()})} lost; "
+                    f"{asked['answered']} requests during the migration, {asked['failed']} failed")  # fmt: skip
         assert Counter(line.recipient for line in chaos.taken()) == Counter(everybody(people))
         assert chaos.states() == {"sent": people}
         assert "does not answer" not in (chaos.folder / "errors").read_text()
+        assert left
+        assert asked["failed"] == 0
+
+
+@contextmanager
+def _asking(chaos: Field) -> Iterator[Counter[str]]:
+    """Somebody who goes on working, with reads and writes, while the block runs; counts what was answered."""
+    counted: Counter[str] = Counter()
+    leaving = threading.Event()
+
+    async def work(ctx: Context) -> None:
+        await BY_NAME["create_campaign"].call({"name": "Another"}, ctx)
+        while not leaving.is_set():
+            try:
+                await BY_NAME["update_campaign"].call({"campaign": "Another", "description": f"{counted}"}, ctx)
+                await BY_NAME["get_campaign"].call({"campaign": "Harvest Fair"}, ctx)
+                counted["answered"] += 2
+            except Exception:
+                counted["failed"] += 1
+
+    person = threading.Thread(target=chaos.do, args=(work,))
+    person.start()
+    try:
+        yield counted
+    finally:
+        leaving.set()
+        person.join()
 
 
 def _dumped_and_restored(server: EmbeddedServer) -> str:
@@ -257,8 +309,8 @@ def test_f11_a_rate_holds_in_every_second(chaos: Field) -> None:
     for worker in workers:
         chaos.stop(worker)
     moments = [line.at for line in chaos.taken()]
-    tell(f"{len(moments)} mails, at most {most_in_a_second(moments)} in a second, "
-          f"{len(moments) / (time.monotonic() - started):.1f} a second on the whole")  # fmt: skip
+    tell("F11", f"{len(moments)} mails, two workers: at most {most_in_a_second(moments)} in a second, "
+                f"{len(moments) / (time.monotonic() - started):.1f} a second on the whole")  # fmt: skip
     assert len(moments) == people
     assert most_in_a_second(moments) <= 14
 
@@ -290,9 +342,10 @@ def test_f12_who_unsubscribes_while_queued_gets_nothing(chaos: Field) -> None:
     chaos.do(unsubscribe)
     wait_until(lambda: chaos.waits() == 0, "everything is settled")
     chaos.stop(worker)
-    tell(f"{leave} unsubscribed, {len(gone)} of them while queued")
+    sent_after = gone.keys() & {line.recipient for line in chaos.taken()}
+    tell("F12", f"{leave:,} unsubscribed, {len(gone):,} of them while queued: {len(sent_after)} sent after the commit")
     assert len(gone) > leave // 10
-    assert not gone.keys() & {line.recipient for line in chaos.taken()}
+    assert not sent_after
     assert chaos.twice() == 0
 
 
@@ -307,7 +360,7 @@ def test_memory_stays_flat(chaos: Field) -> None:
     wait_until(lambda: len(chaos.log()) > people * 9 // 10, "nearly all is sent")
     late = _memory(worker.pid)
     chaos.stop(worker)
-    tell(f"{early:.0f} MB early, {late:.0f} MB late")
+    tell("memory", f"{people:,} people: {early:.0f} MB after a fifth, {late:.0f} MB after nine tenths")
     assert late < 150
     assert late - early < 10
 

@@ -230,3 +230,52 @@ def test_the_command_is_our_own_program_with_its_whole_path(home: Path) -> None:
 
     assert os.path.isabs(command)
     assert os.access(command, os.X_OK)
+
+
+# A server elsewhere
+
+AT = "https://app.example.com/mcp"
+KEY = {"SMARTCAMPAIGN_KEY": "sck_abc", "SMARTCAMPAIGN_TENANT": "Bramble", "DATABASE_URL": "postgresql://x"}
+
+
+@pytest.mark.parametrize(
+    ("client", "key", "expected"),
+    [
+        ("claude-code", "mcpServers", {"type": "http", "url": AT, "headers": {"Authorization": "Bearer sck_abc"}}),
+        ("cursor", "mcpServers", {"url": AT, "headers": {"Authorization": "Bearer sck_abc"}}),
+        ("vscode", "servers", {"type": "http", "url": AT, "headers": {"Authorization": "Bearer sck_abc"}}),
+    ],
+)
+def test_a_server_elsewhere_is_entered_with_its_key_and_nothing_of_this_terminal(
+    home: Path, client: str, key: str, expected: dict[str, Any]
+) -> None:
+    run(client, home).path.chmod(0o644)
+
+    done = run(client, home, KEY, url=AT)
+
+    assert content(done.path)[key]["smartcampaign"] == expected
+    assert "sck_abc" not in done.text
+    assert "secrets (SMARTCAMPAIGN_KEY)" in done.text
+    if sys.platform != "win32":
+        assert done.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_key_the_client_signs_in(home: Path) -> None:
+    done = run("cursor", home, url=AT)
+
+    assert content(done.path)["mcpServers"]["smartcampaign"] == {"url": AT}
+    assert "secrets" not in done.text
+
+
+def test_claude_desktop_is_sent_to_its_settings(home: Path) -> None:
+    with pytest.raises(InstallError, match="Connectors"):
+        run("claude-desktop", home, url=AT)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("url", ["app.example.com/mcp", "ftp://app.example.com", "http://app.example.com/mcp", ""])
+def test_an_address_that_will_not_do_is_refused(home: Path, url: str) -> None:
+    with pytest.raises(InstallError, match=r"no address|in the clear"):
+        run("cursor", home, KEY, url=url)
+    assert not home.exists()
+    assert run("vscode", home, KEY, url="http://127.0.0.1:8000/mcp").changed

@@ -18,8 +18,11 @@ import pytest
 
 from db import analytics
 from db.pool import Database
+from interfaces.access import Access
+from interfaces.settings import Settings
 from interfaces.tracking import PIXEL, Tracking
-from interfaces.web import local_app, public_app
+from interfaces.web import full_app, public_app
+from interfaces.wiring import Program
 from mail.links import Kind, Links, LinkSettings, Recipient
 from tests.conftest import NOW
 from tests.mail.test_links import NOWHERE
@@ -86,7 +89,8 @@ async def site_of(ctx: Context, to: Sequence[UUID] | None = None) -> AsyncIterat
     async with ctx.database.transaction(ctx.tenant.id) as db:
         links = await Links.load(db, ctx.tenant.id, SETTINGS)
     tracking = Tracking(ctx.database, SETTINGS, now=ctx.now)
-    transport = httpx.ASGITransport(local_app(tracking))
+    program = Program(Settings.model_construct(), ctx.database.url, ctx.tenant, ctx.database, ctx.embedder, ctx.actor)
+    transport = httpx.ASGITransport(full_app(Access(program, ctx.tenant), tracking))
     async with tracking.running(), httpx.AsyncClient(transport=transport, base_url=BASE) as web:
         yield Site(ctx, tracking, web, links, campaign)
 
@@ -522,5 +526,13 @@ async def test_the_local_app_refuses_a_foreign_host_and_the_public_one_has_no_mo
     async with httpx.AsyncClient(transport=public, base_url="https://mail.shop.example") as web:
         assert (await web.get("/health")).status_code == 200
         assert (await web.get(site.to().pixel.removeprefix(BASE))).status_code == 200
-        for path in ("/", "/docs", "/openapi.json", "/tools/send_campaign", "/chat"):
+        for path in (
+            "/",
+            "/docs",
+            "/api/openapi.json",
+            "/api/tools/send_campaign",
+            "/api/chat",
+            "/v1/models",
+            "/metrics",
+        ):
             assert (await web.get(path)).status_code == 404

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -21,6 +23,8 @@ import pytest
 from db import bulk, deliveries
 from db import tenants as tenant_rows
 from db.deliveries import Finished
+from db.pool import Database
+from db.queries import sql
 from interfaces.settings import Settings
 from interfaces.worker import make_sender
 from mail import outlets, start
@@ -33,7 +37,7 @@ from tests.mail.smtp_server import FINE, Act, Misbehaving, serving
 from tools import BY_NAME, approvals
 from tools import deliveries as to_deliveries
 from tools.approvals import ApprovalAsked, Decided
-from tools.base import Context
+from tools.base import Context, Tenant
 from tools.errors import ChangedSinceApproval, SendingHalted
 
 LINKS = LinkSettings("https://mail.shop.example", is_public=True)
@@ -386,6 +390,19 @@ def most_in_a_second(moments: list[float]) -> int:
     return max(sum(1 for other in moments if moment <= other < moment + 1) for moment in moments)
 
 
+async def test_a_card_finds_each_recipient_by_their_whole_key(live: Context) -> None:
+    """Also where a list came a moment ago and has no statistics: all with all took minutes for 50,000 people."""
+    campaign = await make_campaign(live, 5_000)
+    async with live.database.transaction(live.tenant.id) as db:
+        cursor = await db.execute(
+            b"EXPLAIN " + sql("emails", "stand_ins"), {"tenant": live.tenant.id, "campaign_id": campaign}
+        )
+        plan = [line for (line,) in await cursor.fetchall()]
+    scans = [line for line in plan if re.search(r"Scan.* on contacts\b", line)]
+    assert scans
+    assert all("using contacts_pkey" in line for line in scans), "\n".join(plan)
+
+
 # When
 
 
@@ -400,6 +417,28 @@ async def test_each_recipient_gets_it_at_their_own_nine_oclock(live: Context) ->
     due = await rows(live, "SELECT address, next_attempt_at AT TIME ZONE 'UTC' FROM deliveries ORDER BY 1")
     assert [str(at) for _, at in due] == ["2100-05-31 21:00:00", "2100-06-01 13:00:00", "2100-06-01 08:00:00"]
     assert (await rows(live, "SELECT starts_at AT TIME ZONE 'UTC' FROM campaigns"))[0][0] == due[0][1]
+
+
+async def test_where_it_is_not_nine_yet_the_mail_waits(live: Context) -> None:
+    """One campaign over the whole earth: it goes on until the last zone has had it."""
+    await make_campaign(live, 3)
+    for number, zone in enumerate(("Pacific/Auckland", "Europe/London", "Pacific/Honolulu")):
+        await change(
+            live, "UPDATE contacts SET time_zone = %s WHERE email = %s", zone, f"harvest-fair{number}@example.org"
+        )
+    in_an_hour = (now().astimezone(ZoneInfo("Europe/London")) + timedelta(hours=1)).replace(tzinfo=None)
+    await approve(live, send_at=f"{in_an_hour:%Y-%m-%dT%H:%M} local")
+    await go(sender(live))
+    assert await rows(live, "SELECT recipient FROM captured_mails") == [("harvest-fair0@example.org",)]
+    assert await states(live) == {"sent": 1, "ready": 2}
+    assert await rows(live, "SELECT status FROM campaigns") == [("sending",)]
+    waits = "SELECT round(extract(epoch FROM next_attempt_at - now()) / 3600) FROM deliveries WHERE state = 'ready'"
+    london, honolulu = sorted(int(hours) for (hours,) in await rows(live, waits))
+    assert (london, honolulu - london in (10, 11)) == (1, True)
+    await change(live, "UPDATE deliveries SET next_attempt_at = now() WHERE state = 'ready'")
+    await go(sender(live))
+    assert await states(live) == {"sent": 3}
+    assert await rows(live, "SELECT status FROM campaigns") == [("sent",)]
 
 
 async def test_nothing_leaves_before_its_time(live: Context) -> None:
@@ -607,6 +646,39 @@ async def test_stopping_lets_mails_in_flight_end(live: Context) -> None:
     after = await states(live)
     assert set(after) <= {"ready", "sent"}
     assert after["sent"] == len(manners.taken) > 0
+
+
+async def test_an_error_in_one_tenants_mail_stops_nobody_elses(
+    live: Context, new_tenant: Callable[[], Tenant], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One worker sends for all: a bug that one campaign brings to light must not be everybody's."""
+    other = dataclasses.replace(live, tenant=new_tenant())
+    await make_campaign(live, 3)
+    await make_campaign(other, 3)
+    await approve(live)
+    await approve(other)
+    plain, told = start.start, list[str]()
+
+    async def fragile(database: Database, tenant: UUID, campaign: UUID) -> bool:
+        if tenant == live.tenant.id:
+            raise ZeroDivisionError
+        return await plain(database, tenant, campaign)
+
+    async def both() -> Sequence[UUID]:
+        return [live.tenant.id, other.tenant.id]
+
+    monkeypatch.setattr(start, "start", fragile)
+    one = Sender(live.database, [outlets.capture()], both, links=LINKS, pace=QUICK, told=told.append)
+    await go(one)
+    assert (await states(live), await states(other)) == ({"ready": 3}, {"sent": 3})
+    assert [sentence for sentence in told if "rests for a minute" in sentence] == told[:1]
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.setattr(start, "start", plain)
+
+    async def mended() -> bool:
+        return await states(live) == {"sent": 3}
+
+    await go_until(one, mended)
 
 
 # Test mails

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from db import campaigns
 from tools import BY_NAME
-from tools.base import Context
+from tools.base import Context, Tenant
 from tools.campaigns import CampaignDetail, RecipientsChanged
 from tools.errors import (
     BadDate,
@@ -161,3 +163,28 @@ async def test_campaigns_are_listed_in_pages_and_found_by_what_they_are_about(sh
     assert second.next_cursor is None
     with pytest.raises(InvalidArguments, match="There is no status 'gone'"):
         await do(shop, "list_campaigns", status="gone")
+
+
+async def test_everybody_or_all_with_a_tag_has_no_limit(ctx: Context) -> None:
+    rows = "\n".join(f"p{number}@example.org,{'trade' if number % 2 else 'home'}" for number in range(600))
+    await BY_NAME["import_contacts"].call({"csv": f"email,tags\n{rows}"}, ctx)
+    created = await BY_NAME["create_campaign"].call({"name": "Harvest Fair", "audience": "everyone"}, ctx)
+    assert created.campaign.contact_count == 600
+    await BY_NAME["create_campaign"].call({"name": "Trade Day"}, ctx)
+    add = BY_NAME["add_contacts_to_campaign"]
+    few = await add.call({"campaign": "Trade Day", "query": "all trade", "limit": 5}, ctx)
+    assert (few.added, few.note) == (5, "More match; only the newest 5 were taken. Say a higher limit for more.")
+    all_of_them = await add.call({"campaign": "Trade Day", "query": "all trade"}, ctx)
+    assert (all_of_them.added, all_of_them.already_there, all_of_them.matched, all_of_them.note) == (295, 5, 300, None)
+    await BY_NAME["import_contacts"].call({"csv": "email,status\np1@example.org,unsubscribed"}, ctx)
+    remove = BY_NAME["remove_contacts_from_campaign"]
+    taken = await remove.call({"campaign": "Harvest Fair", "query": "all trade"}, ctx)
+    assert (taken.removed, taken.total) == (300, 300), "also who has unsubscribed since"
+
+
+async def test_nobody_of_another_tenant_comes_with_everybody(ctx: Context, new_tenant: Callable[..., Tenant]) -> None:
+    other = dataclasses.replace(ctx, tenant=new_tenant())
+    await BY_NAME["import_contacts"].call({"csv": "email\nada@example.org\ngrace@example.org"}, other)
+    await BY_NAME["import_contacts"].call({"csv": "email\nalan@example.org"}, ctx)
+    created = await BY_NAME["create_campaign"].call({"name": "Harvest Fair", "audience": "everyone"}, ctx)
+    assert created.campaign.contact_count == 1

@@ -10,7 +10,7 @@ from tools.base import Context
 from tools.campaigns import add_contacts_to_campaign, create_campaign
 from tools.contacts import create_contact
 from tools.emails import preview_email
-from tools.mail_checks import MOST_WARNINGS, warnings_for
+from tools.mail_checks import MOST_WARNINGS, Checked, checked
 
 LEAVE = "\n\n[Unsubscribe]({{ unsubscribe_url }})"
 PEOPLE = [
@@ -41,13 +41,17 @@ async def put(ctx: Context, body: str, *, subject: str = "Oak", variant: str = "
         )  # fmt: skip
 
 
-async def warned(ctx: Context) -> list[str]:
+async def looked_at(ctx: Context) -> Checked:
     async with ctx.database.transaction(ctx.tenant.id) as db:
         row = await campaigns.by_name(db, ctx.tenant.id, "Harvest Fair")
         tenant = await tenants.find(db, ctx.tenant.id)
         assert row is not None
         assert tenant is not None
-        return await warnings_for(db, ctx, tenant, row)
+        return await checked(db, ctx, tenant, row)
+
+
+async def warned(ctx: Context) -> list[str]:
+    return (await looked_at(ctx)).warnings
 
 
 async def test_without_a_contact_a_preview_is_a_typical_recipients(fair: Context) -> None:
@@ -103,17 +107,18 @@ async def test_the_card_hears_of_every_variant_and_every_draft(fair: Context) ->
         "The draft for Kit (kit@example.org): Nothing is known for contact.last_name, and it has no default: "
         "the mail has a hole there."
     ) in said
-    assert any(
-        warning.startswith("The draft for Bo (bo@example.org): The merge tags can't be read") for warning in said
-    )
-    assert len(said) == 4
+    assert len(said) == 3
+    (stop,) = (await looked_at(fair)).stops
+    assert stop.startswith("The draft for Bo (bo@example.org): The merge tags can't be read")
 
 
 async def test_a_card_is_not_flooded(fair: Context) -> None:
-    await put(fair, " ".join(f"{{{{ contact.x{number} }}}}" for number in range(30)) + LEAVE)
+    for email, *_ in PEOPLE:
+        await put(fair, "Dear {{ contact.phone_number }}" + " [x](http://localhost) ![](https://a.example/x)" + LEAVE,
+                  subject="BUY IT NOW!!", reader=email)  # fmt: skip
     said = await warned(fair)
     assert len(said) == MOST_WARNINGS + 1
-    assert said[-1] == "There are 18 more warnings; previews show them."
+    assert said[-1] == "There are 8 more warnings; previews show them."
 
 
 async def test_links_are_compared_with_the_senders_domain(fair: Context, database_url: str) -> None:

@@ -24,6 +24,8 @@ class Imported(Result):
     """Rows whose address came again in the file: they were merged with the rows before them."""
     suppressed: int = 0
     """Addresses that are never mailed from now on: unsubscribed, bounced or complained, as the file says."""
+    kept_out: int = 0
+    """Addresses that the file has as subscribers, but that left, bounced or complained before: they stay left out."""
     described: list[str] = []
     """What each file was read as: product or table, separator, encoding."""
     columns: dict[str, str]
@@ -53,7 +55,7 @@ class Imported(Result):
     def count(self, written: Written) -> None:
         """Take in what was written."""
         self.created, self.changed, self.unchanged = written.created, written.changed, written.unchanged
-        self.suppressed = written.suppressed
+        self.suppressed, self.kept_out = written.suppressed, written.kept_out
 
     def text(self) -> str:
         if self.dry_run:
@@ -71,6 +73,13 @@ class Imported(Result):
 
     def _head(self) -> str:
         suppressed = f" {self.suppressed:,} of them are never mailed from now on." if self.suppressed else ""
+        if self.kept_out:
+            were = (
+                "had left, bounced or complained before and stays"
+                if self.kept_out == 1
+                else ("had left, bounced or complained before and stay")
+            )
+            suppressed += f" {self.kept_out:,} {were} left out, though the list has them as subscribers."
         return (
             f"Imported {_counted(self.rows, 'row')}: {self.created:,} new, {self.changed:,} changed, "
             f"{self.unchanged:,} as they were.{suppressed}"

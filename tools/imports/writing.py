@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from db import imports
+from db import imports, statistics
 from db.imports import Merged
 from db.pool import Connection
 from tools.base import Context, allowed, recorded_as
@@ -43,6 +43,7 @@ class Written:
     created: int = 0
     changed: int = 0
     suppressed: int = 0
+    kept_out: int = 0
 
     @property
     def unchanged(self) -> int:
@@ -53,6 +54,7 @@ class Written:
         self.created += merged.created
         self.changed += merged.changed
         self.suppressed += merged.suppressed
+        self.kept_out += merged.kept_out
 
 
 @asynccontextmanager
@@ -77,6 +79,8 @@ async def write_at_once(db: Connection, ctx: Context, reading: Reading) -> Writt
     written = Written()
     for batch in reading.spool.batches(BATCH):
         written.add(len(batch), await imports.merge(db, ctx.tenant.id, [row[1:] for row in batch], ctx.now()))
+        ctx.progress("contacts stored", written.rows, reading.rows)
+    await _refresh(db, ctx, written)
     return written
 
 
@@ -98,6 +102,8 @@ async def write_in_batches(ctx: Context, reading: Reading, written: Written, pro
     finally:
         batches.stop()
         await asyncio.gather(*writers, return_exceptions=True)
+    async with ctx.database.transaction(ctx.tenant.id) as db:
+        await _refresh(db, ctx, written)
     await _record_apart(ctx, reading, written, "done")
 
 
@@ -138,6 +144,7 @@ async def _write(ctx: Context, reading: Reading, written: Written, batch: list[R
                 if is_all:
                     everything = Written()
                     everything.add(len(batch), merged)
+                    await _refresh(db, ctx, everything)
                     await _record(db, ctx, reading, everything, "done")
         except psycopg.errors.DeadlockDetected:
             if attempt == _ATTEMPTS - 1:
@@ -145,6 +152,10 @@ async def _write(ctx: Context, reading: Reading, written: Written, batch: list[R
             continue
         written.add(len(batch), merged)
         return
+
+
+async def _refresh(db: Connection, ctx: Context, written: Written) -> None:
+    await statistics.refresh(db, ctx.tenant.id, "contacts", "suppressions", written=written.rows)
 
 
 async def _record_apart(ctx: Context, reading: Reading, written: Written, outcome: str) -> None:

@@ -16,6 +16,8 @@ _IT = rule("audience_it")
 _THEM = rule("audience_them")
 _ONE = rule("audience_one")
 _EVERY = rule("audience_every")
+# "... needs to be saved and then added to Lamp Week": who was just spoken of.
+_AND_THEN = rule("audience_and_then")
 
 
 def add(request: Request) -> Filled:
@@ -41,7 +43,8 @@ def _people(request: Request, tool: str) -> Filled:
     query: str | None = None
     if not emails:
         query = _who(request, rest, tool)
-        if query is None and _ONE.search(request.folded) and request.memory.contact:
+        one = _ONE.search(request.folded) or _AND_THEN.match(request.folded)
+        if query is None and one and request.memory.contact:
             if "@" in request.memory.contact:
                 emails = [request.memory.contact]
             else:

@@ -75,11 +75,16 @@ def campaign(request: Request, *, guess: bool = True) -> str | None:
         return quote.value
     if part := partial_name(request):
         return part
+    if request.memory.campaign and _ITSELF.search(request.folded):
+        return request.memory.campaign
     if unknown := unknown_name(request):
         return unknown
     if guess or _IT.search(request.folded):
         return request.memory.campaign
     return None
+
+
+_ITSELF = re.compile(r"\b(?:it|es)\b")
 
 
 def _the_campaign(request: Request) -> str | None:
@@ -111,12 +116,12 @@ def partial_name(request: Request) -> str | None:
             for w in re.findall(r"[^\W_]+", fold(known.name))
             if len(w) > 3 and not re.search(rf"\b{re.escape(w)}", others)
         ]
-        if any(w in words for w in own) and not any(w in _ORDINARY for w in words & set(own)):
+        if any(w in words for w in own) and not any(w in ORDINARY for w in words & set(own)):
             hits.add(known.name)
     return hits.pop() if len(hits) == 1 else None
 
 
-_ORDINARY = frozenset(
+ORDINARY = frozenset(
     [
         "week",
         "weekend",
@@ -178,7 +183,9 @@ def unknown_name(request: Request) -> str | None:
         found = frame.search(fold(text))
         if found:
             name = text[found.start("it") : found.end("it")].strip()
-            if name and not re.search(ANY_SIGN, name) and not _says_nothing(fold(name)) and len(name.split()) <= 5:
+            if _IT.match(fold(name)) or re.search(ANY_SIGN, name):
+                continue  # "send it for real" names nothing
+            if name and not _says_nothing(fold(name)) and len(name.split()) <= 5:
                 return name
     return None
 
@@ -221,7 +228,11 @@ def take_limit(text: str) -> tuple[int | None, str]:
         return None, text
     group = next(name for name in ("n", "n2", "n3", "n4") if match[name])
     start = match.start() if group in ("n", "n3") else match.start(group)
-    return _number(match[group]), f"{text[:start]} {text[match.end(group) :]}"
+    rest = _ROWS.sub("", text[match.end(group) :])
+    return _number(match[group]), f"{text[:start]} {rest}"
+
+
+_ROWS = re.compile(r"^\s+(?:rows?|entries|results|hits|matches|records)\b", re.I)
 
 
 def limit(request: Request) -> int | None:

@@ -237,7 +237,8 @@ def _note(request: Request, text: str, who: str | None) -> str:
 
 def delete(request: Request) -> Filled:
     if addresses := request.all("email"):
-        return Filled([Call("delete_contact", {"contact": address.value}) for address in addresses])
+        people = [address.value for address in addresses] + _beside_addresses(request.text)
+        return Filled([Call("delete_contact", {"contact": one}) for one in people])
     quoted = request.first("quote")
     found = names.best(request.whole)
     pronoun = rule("contacts_pronoun_alone").search(request.folded)
@@ -249,6 +250,16 @@ def delete(request: Request) -> Filled:
     found = found or names.best(request.whole, enough=1)
     person = quoted.value if quoted else found.name if found else ""
     return call("delete_contact", "" if person else "contact", contact=person)
+
+
+def _beside_addresses(text: str) -> list[str]:
+    """ "Delete ada@example.org and also the contact Ola Lund": another one, and not the name that goes with it."""
+    joint = rule("contacts_beside_address")
+    return [
+        one.name
+        for one in names.candidates(text)
+        if one.score >= names.ENOUGH and " " in one.name and joint.search(fold(text[: one.start]))
+    ]
 
 
 def _people_in_a_row(text: str) -> list[str]:

@@ -172,7 +172,8 @@ _NOUNS = rule("emails_nouns")
 def preview(request: Request) -> Filled:
     campaign = common.campaign(request)
     person = request.first("email")
-    who = person.value if person else _named_reader(request, request.text) if request.first("campaign") else None
+    named = request.first("campaign") or (campaign and campaign == request.memory.campaign)
+    who = person.value if person else _named_reader(request, request.text) if named else None
     if not who and re.search(r"\b(?:for|to) (?:her|him)\b", request.folded):
         who = request.memory.contact
     return call("preview_email", "" if campaign else "campaign", campaign=campaign, contact=who)

@@ -14,6 +14,8 @@ from agent.planner.text import fold, lexicon
 _CAMPAIGN = SIGNS["{C}"]
 _IN_IT = rule("people_in_it")
 _NOTHING = rule("people_nothing")
+# "Any mails about mushroom kits?" "And who is interested in those?"
+_OF_THOSE = rule("people_of_those")
 # With a status taken out, what still speaks of "me" and "us" was only the frame.
 _FRAME_LEFT = rule("campaigns_first_person")
 
@@ -29,6 +31,8 @@ def search(request: Request) -> Filled:
     query = topic(_without_status(text) if status else text, "people")
     if query and (_NOTHING.fullmatch(fold(query)) or (status and _FRAME_LEFT.search(fold(query)))):
         query = ""
+    if _OF_THOSE.search(request.folded) and (not query or _OF_THOSE.search(f"{fold(query)} ")):
+        query = request.memory.query or ""
     return call(
         "search_contacts",
         query=request.say(query).strip(" ?.!,¿¡'\""),

@@ -76,7 +76,7 @@ def _says_something(phrase: str, kind: str) -> bool:
     frame = _patterns(kind, "frame")
     words = [word for word in re.findall(r"[^\W_]+", fold(phrase)) if word not in everyday()]
     strange = [word for word in words if not any(shape.fullmatch(word) for shape in frame)]
-    return bool(re.search(ANY_SIGN, phrase)) or bool(strange)
+    return bool(re.search(ANY_SIGN, phrase)) or bool(strange) or _is(phrase, kind, "moves")
 
 
 def _peeled(text: str, kind: str) -> str:

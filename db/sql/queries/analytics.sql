@@ -187,18 +187,21 @@ SELECT campaign_id, variant, subject, body
 -- campaign is nearest in meaning (`near`; only where it went to everybody, for a chosen audience is near already); had no other mail in the days before (`rested`); got the variant with the
 -- trait that was tried (`trial_*`: a short subject or a personal one).
 --
--- A person is in many campaigns, so tools/statistics.within needs each person's sums; they are added up here. For every
+-- A person is in many campaigns, so mail/significance.within needs each person's sums; they are added up here. For every
 -- mail, x (has the trait) and y (opened, clicked) are taken less their means in that campaign.
 --
 -- All by contact: deliveries_contact and events_contact are read in order, put on top of each other and gathered, which
 -- takes no join. For a large tenant `last` bounds the contacts to a share of all; their ids are random, so it is a fair
 -- sample.
 WITH noted AS (
-    SELECT contact_id, campaign_id, variant, sent_at, false AS opened, false AS clicked
-      FROM deliveries
-     WHERE tenant_id = %(tenant)s AND state = 'sent' AND contact_id <= %(last)s::uuid
+    -- Who waited for the end of a test got the better one: that was no chance, so they show nothing of a trait.
+    SELECT d.contact_id, d.campaign_id, CASE WHEN d.tested OR t.share IS NULL THEN d.variant END AS variant, d.sent_at,
+           false AS opened, false AS clicked
+      FROM deliveries d
+      LEFT JOIN variant_tests t ON t.tenant_id = %(tenant)s AND t.campaign_id = d.campaign_id
+     WHERE d.tenant_id = %(tenant)s AND d.state = 'sent' AND d.contact_id <= %(last)s::uuid
        -- A mail needs its days before, so the window begins earlier than the campaigns do.
-       AND sent_at >= %(since)s::timestamptz - %(days)s * interval '1 day'
+       AND d.sent_at >= %(since)s::timestamptz - %(days)s * interval '1 day'
     UNION ALL
     SELECT contact_id, campaign_id, NULL, NULL, kind = 'open', kind = 'click'
       FROM events

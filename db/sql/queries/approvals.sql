@@ -38,3 +38,22 @@ SELECT * FROM approvals
 SELECT * FROM approvals
  WHERE tenant_id = %(tenant)s AND state = 'pending' AND expires_at > %(at)s
  ORDER BY requested_at LIMIT 100;
+
+-- name: page
+-- Newest first, those after the given row. An open one whose time is over counts as expired.
+SELECT tenant_id, approval_id, action, campaign_id, contact_id, arguments, fingerprint, recipient_count, card,
+       CASE WHEN state = 'pending' AND expires_at <= %(at)s THEN 'expired' ELSE state END AS state,
+       requested_by, requested_via, requested_at, expires_at, decided_by, decided_via, decided_at
+  FROM approvals
+ WHERE tenant_id = %(tenant)s
+   AND (%(state)s::text IS NULL
+        OR %(state)s = CASE WHEN state = 'pending' AND expires_at <= %(at)s THEN 'expired' ELSE state END)
+   AND (%(after_at)s::timestamptz IS NULL OR (requested_at, approval_id) < (%(after_at)s, %(after_id)s::uuid))
+ ORDER BY requested_at DESC, approval_id DESC
+ LIMIT %(limit)s;
+
+-- name: over
+-- Those that can't be decided any more, last ones first; one that nobody decided counts from its expiry.
+SELECT * FROM approvals
+ WHERE tenant_id = %(tenant)s AND (state <> 'pending' OR expires_at <= %(at)s)
+ ORDER BY coalesce(decided_at, expires_at) DESC LIMIT %(limit)s;

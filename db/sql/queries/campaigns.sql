@@ -88,6 +88,27 @@ SELECT %(tenant)s, %(campaign_id)s, c.contact_id, %(at)s
  WHERE c.tenant_id = %(tenant)s AND c.contact_id = ANY (%(contacts)s::uuid[])
 ON CONFLICT DO NOTHING;
 
+-- name: add_all
+-- Everybody that a filter lets through: a million never leave the database for it.
+INSERT INTO campaign_contacts (tenant_id, campaign_id, contact_id, added_at)
+SELECT %(tenant)s, %(campaign_id)s, c.contact_id, %(at)s
+  FROM contacts c
+ WHERE c.tenant_id = %(tenant)s
+   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+   AND (%(tags)s::text[] IS NULL OR c.tags @> %(tags)s::text[])
+   AND (%(campaign)s::uuid IS NULL OR EXISTS (
+            SELECT FROM campaign_contacts m
+             WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign)s::uuid AND m.contact_id = c.contact_id))
+ON CONFLICT DO NOTHING;
+
+-- name: remove_all
+DELETE FROM campaign_contacts m
+ USING contacts c
+ WHERE m.tenant_id = %(tenant)s AND m.campaign_id = %(campaign_id)s
+   AND c.tenant_id = %(tenant)s AND c.contact_id = m.contact_id
+   AND (%(status)s::text IS NULL OR c.status = %(status)s)
+   AND (%(tags)s::text[] IS NULL OR c.tags @> %(tags)s::text[]);
+
 -- name: remove_contacts
 DELETE FROM campaign_contacts
  WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND contact_id = ANY (%(contacts)s::uuid[]);
@@ -151,7 +172,9 @@ SELECT campaign_id FROM campaigns
  WHERE tenant_id = %(tenant)s AND status = 'sent' AND done_at < now() - %(after)s::interval;
 
 -- name: sending_facts
-SELECT campaign_id, name, status, send_at, starts_at, content_fingerprint, on_crash, why
+SELECT campaign_id, name, status, send_at, starts_at, content_fingerprint, on_crash, why,
+       EXISTS (SELECT FROM variant_tests v WHERE v.tenant_id = %(tenant)s AND v.campaign_id = %(id)s)
+           AS tests_variants
   FROM campaigns
  WHERE tenant_id = %(tenant)s AND campaign_id = %(id)s;
 

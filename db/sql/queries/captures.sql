@@ -31,3 +31,13 @@ DELETE FROM captured_mails WHERE tenant_id = %(tenant)s AND contact_id = %(conta
 -- name: forget_address
 -- Test mails went to an address that need not be a contact's.
 DELETE FROM captured_mails WHERE tenant_id = %(tenant)s AND lower(recipient) = lower(%(address)s);
+
+-- name: page
+-- Newest first, those after the given row.
+SELECT captured_id, sender, recipient, subject, at, length(message) AS size
+  FROM captured_mails
+ WHERE tenant_id = %(tenant)s
+   AND (%(after_at)s::timestamptz IS NULL
+        OR at < %(after_at)s OR (at = %(after_at)s AND captured_id > %(after_id)s::uuid))
+ ORDER BY at DESC, captured_id
+ LIMIT %(limit)s;

@@ -1,17 +1,39 @@
 -- name: add
 INSERT INTO contacts (tenant_id, email, first_name, last_name, phone_number, description, status, tags,
                       vector_embedding, embedding_model, created_at, updated_at)
-VALUES (%(tenant)s, %(email)s, %(first_name)s, %(last_name)s, %(phone_number)s, %(description)s, %(status)s, %(tags)s,
-        %(vector)s, %(model)s, %(at)s, %(at)s)
+VALUES (%(tenant)s, %(email)s::text, %(first_name)s, %(last_name)s, %(phone_number)s, %(description)s,
+        -- Whoever left before is no subscriber because somebody types their address again.
+        coalesce((SELECT CASE WHEN reason IN ('bounced', 'complained') THEN reason ELSE 'unsubscribed' END
+                    FROM suppressions
+                   WHERE tenant_id = %(tenant)s
+                     AND address_hash = suppression_hash(%(tenant)s, %(email)s::text)), %(status)s),
+        %(tags)s, %(vector)s, %(model)s, %(at)s, %(at)s)
 -- The address is the identity: who adds it a second time is told so, by no row coming back.
 ON CONFLICT (tenant_id, lower(email)) DO NOTHING
 RETURNING contact_id;
 
 -- name: update
+-- A new address may be one that must not be mailed.
 UPDATE contacts
-   SET email = %(email)s, first_name = %(first_name)s, last_name = %(last_name)s, phone_number = %(phone_number)s,
+   SET status = CASE WHEN status IN ('subscribed', 'unconfirmed')
+                     THEN coalesce((SELECT CASE WHEN reason IN ('bounced', 'complained') THEN reason
+                                                ELSE 'unsubscribed' END
+                                      FROM suppressions
+                                     WHERE tenant_id = %(tenant)s
+                                       AND address_hash = suppression_hash(%(tenant)s, %(email)s::text)), status)
+                     ELSE status END,
+       email = %(email)s::text, first_name = %(first_name)s, last_name = %(last_name)s, phone_number = %(phone_number)s,
        description = %(description)s, tags = %(tags)s, vector_embedding = %(vector)s, embedding_model = %(model)s,
        updated_at = %(at)s
+ WHERE tenant_id = %(tenant)s AND contact_id = %(id)s;
+
+-- name: note
+-- Something that is known of a contact beside the fields.
+UPDATE contacts SET attributes = attributes || %(attributes)s, updated_at = %(at)s
+ WHERE tenant_id = %(tenant)s AND contact_id = %(id)s;
+
+-- name: subscribe
+UPDATE contacts SET status = 'subscribed', updated_at = %(at)s
  WHERE tenant_id = %(tenant)s AND contact_id = %(id)s;
 
 -- name: erase

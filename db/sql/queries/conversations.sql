@@ -124,3 +124,29 @@ SELECT m.conversation_id, c.name, c.created_at AS begun_at, m.role, m.text, m.cr
   JOIN conversations c ON c.tenant_id = %(tenant)s AND c.conversation_id = m.conversation_id
  WHERE m.tenant_id = %(tenant)s
  ORDER BY c.created_at, m.conversation_id, m.turn, m.place;
+
+-- name: page
+-- The actor's own, the one that was begun last first: an order that talking does not change.
+SELECT conversation_id, name, turn AS turns, created_at, updated_at, lease_until > clock_timestamp() AS is_busy
+  FROM conversations
+ WHERE tenant_id = %(tenant)s AND actor = %(actor)s
+   AND (%(after_at)s::timestamptz IS NULL OR (created_at, conversation_id) < (%(after_at)s, %(after_id)s::uuid))
+ ORDER BY created_at DESC, conversation_id DESC
+ LIMIT %(limit)s;
+
+-- name: one
+SELECT conversation_id, name, turn AS turns, created_at, updated_at, lease_until > clock_timestamp() AS is_busy
+  FROM conversations WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND actor = %(actor)s;
+
+-- name: messages
+-- From the oldest on, those after the given place.
+SELECT turn, place, role, text, created_at FROM messages
+ WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s
+   AND (turn, place) > (%(after_turn)s, %(after_place)s)
+ ORDER BY turn, place
+ LIMIT %(limit)s;
+
+-- name: rename
+UPDATE conversations SET name = %(name)s WHERE tenant_id = %(tenant)s AND conversation_id = %(id)s AND actor = %(actor)s
+   AND NOT EXISTS (SELECT FROM conversations o WHERE o.tenant_id = %(tenant)s AND o.actor = %(actor)s
+                      AND o.name = %(name)s);

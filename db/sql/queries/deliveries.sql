@@ -15,6 +15,14 @@ UPDATE deliveries d
  WHERE c.tenant_id = %(tenant)s AND lower(c.email) = lower(%(email)s)
    AND d.tenant_id = %(tenant)s AND d.contact_id = c.contact_id AND d.state = 'ready';
 
+-- name: suppression
+SELECT reason FROM suppressions
+ WHERE tenant_id = %(tenant)s AND address_hash = suppression_hash(%(tenant)s, %(email)s);
+
+-- name: lift_suppression
+-- Only of the transaction's own tenant_id, and only where it stands for a person's wish: the function sees to both.
+SELECT lift_suppression(%(tenant)s, %(email)s);
+
 -- In what follows `OFFSET 0` and `= ANY` are there for the planner: a table that was filled a moment ago has no statistics
 -- yet, and a join on (tenant, campaign) alone looks as good to it as one on the whole key. Like this each row is found
 -- by its whole key, always.
@@ -255,3 +263,16 @@ UPDATE deliveries SET state = 'skipped', reason = %(reason)s, updated_at = %(at)
 -- name: count_unknown
 SELECT count(*) FROM deliveries
  WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign_id)s AND state = 'unknown';
+
+-- name: page
+-- In the order of the key, those after the given row: rows that are added meanwhile shift nothing.
+SELECT d.campaign_id, c.name AS campaign, d.contact_id, d.address, d.variant, d.state, d.reason, d.attempts,
+       d.next_attempt_at, d.smtp_code, d.message_id, d.sent_at
+  FROM deliveries d
+  JOIN campaigns c ON c.tenant_id = %(tenant)s AND c.campaign_id = d.campaign_id
+ WHERE d.tenant_id = %(tenant)s
+   AND (%(campaign_id)s::uuid IS NULL OR d.campaign_id = %(campaign_id)s)
+   AND (%(state)s::text IS NULL OR d.state = %(state)s)
+   AND (%(after_campaign)s::uuid IS NULL OR (d.campaign_id, d.contact_id) > (%(after_campaign)s, %(after_id)s::uuid))
+ ORDER BY d.campaign_id, d.contact_id
+ LIMIT %(limit)s;

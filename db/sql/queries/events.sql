@@ -105,6 +105,15 @@ SELECT d.campaign_id, d.contact_id
  ORDER BY d.sent_at DESC
  LIMIT 1;
 
+-- name: last_mailed_since
+-- The latest campaign that went to a contact, if that was since then.
+SELECT d.campaign_id, c.name
+  FROM deliveries d
+  JOIN campaigns c ON c.tenant_id = %(tenant)s AND c.campaign_id = d.campaign_id
+ WHERE d.tenant_id = %(tenant)s AND d.contact_id = %(contact_id)s AND d.sent_at >= %(since)s
+ ORDER BY d.sent_at DESC, d.campaign_id
+ LIMIT 1;
+
 -- name: of_recipients
 -- What each recipient of a campaign did, in the order of their ids; machines are left out.
 SELECT d.contact_id, d.state, d.variant, d.sent_at,

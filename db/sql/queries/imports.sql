@@ -42,6 +42,22 @@ written AS (
 )
 SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM written;
 
+-- name: keep_out
+-- Those of an import who left before, or whose address bounced: whatever the list says they are no subscribers, and are
+-- shown as what they are. Returns how many the list would have subscribed.
+WITH kept AS (
+    SELECT g.email, coalesce(g.status, 'subscribed') AS said,
+           CASE WHEN s.reason IN ('bounced', 'complained') THEN s.reason ELSE 'unsubscribed' END AS status
+      FROM staged_contacts g
+      JOIN suppressions s ON s.tenant_id = %(tenant)s AND s.address_hash = suppression_hash(%(tenant)s, g.email)
+),
+marked AS (
+    UPDATE contacts c SET status = k.status, updated_at = %(at)s
+      FROM kept k
+     WHERE c.tenant_id = %(tenant)s AND lower(c.email) = lower(k.email) AND c.status IN ('subscribed', 'unconfirmed')
+)
+SELECT count(*) FROM kept WHERE said IN ('subscribed', 'unconfirmed');
+
 -- name: suppress
 -- Those of an import who must not be mailed, in the import's own transaction. ORDER BY: two imports at once take their
 -- rows in one order, and wait instead of blocking each other.

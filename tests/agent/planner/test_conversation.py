@@ -101,3 +101,64 @@ def test_the_answer_to_a_question_completes_the_call(say: Say) -> None:
 def test_two_campaigns_leave_no_single_one_behind() -> None:
     two = tuple(Call("summarize_performance", {"campaign": name}) for name in ("Lamp Week", "Harvest Fair"))
     assert remember(Memory(campaign="Old"), Understanding("calls", two)).campaign is None
+
+
+TAKEN_BACK = [
+    ("send Harvest Fair on Friday at 9, no, Saturday", "2026-11-21T09:00:00+01:00"),
+    ("send Lamp Week, I mean Harvest Fair, at 8, no, at 9 tomorrow", "2026-11-19T09:00:00+01:00"),
+    ("verschicke Harvest Fair am Freitag, nein, am Sonntag um 11 Uhr", "2026-11-22T11:00:00+01:00"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "moment"), TAKEN_BACK)
+def test_what_is_taken_back_in_the_same_breath(say: Say, sentence: str, moment: str) -> None:
+    (call,) = say(sentence).calls
+    assert call == Call("send_campaign", {"campaign": "Harvest Fair", "send_at": moment})
+
+
+def test_other_words_taken_back(say: Say) -> None:
+    (renamed,) = say("rename Lamp Week to Cheese Fair, scratch that, Chutney Fair").calls
+    assert renamed.arguments["name"] == "Chutney Fair"
+    (drafted,) = say("draft a solemn, no wait, a jolly mail for Lamp Week").calls
+    assert drafted.arguments == {"campaign": "Lamp Week", "tone": "jolly"}
+
+
+def test_a_wait_that_takes_nothing_back(say: Say) -> None:
+    understood = say("add ada@x.example, wait, and bob@x.example too")
+    assert "ada@x.example" in repr(understood.calls)
+    assert "bob@x.example" in repr(understood.calls)
+
+
+WHOLE_SENTENCES = [
+    (("send Harvest Fair on Friday at 10", "Sorry, I gave you the wrong day, it ought to be Saturday."), "send_at"),
+    (("send a test of Harvest Fair to ana@x.example", "That has a typo, the right one is anna@x.example."), "to"),
+    (("rename Harvest Fair to Apple Fair", "Hmm, Pear Fair sounds nicer."), "name"),
+    (("rename Harvest Fair to Glow Season", "Glow Nights, not Glow Season"), "name"),
+    (("find people who like tea", "only the first ten of them"), "limit"),
+    (("move Harvest Fair to 3 March", "that clashes, the 10th is better"), "start_date"),
+]
+RIGHT = {
+    "send_at": "2026-11-21T10:00:00+01:00",
+    "to": "anna@x.example",
+    "limit": 10,
+    "start_date": "2027-03-10",
+}
+
+
+@pytest.mark.parametrize(("turns", "changed"), WHOLE_SENTENCES)
+def test_a_correction_in_a_whole_sentence(say: Say, turns: tuple[str, str], changed: str) -> None:
+    (before,), (after,) = say(turns[0]).calls, say(*turns, undone=True).calls
+    assert after.tool == before.tool
+    assert {name for name in after.arguments if after.arguments[name] != before.arguments.get(name)} == {changed}
+    assert after.arguments[changed] == RIGHT.get(changed, after.arguments[changed])
+    assert after.arguments[changed] not in ("Glow Season", "Apple Fair")
+
+
+def test_a_correction_that_still_lacks_something_asks(say: Say) -> None:
+    understood = say("send it on Friday", "no, Thursday", undone=True)
+    assert understood.kind == "ask"
+
+
+def test_a_hypothesis_is_no_request(say: Say) -> None:
+    assert say("if we mailed everyone every day, would they cancel?").kind == "talk"
+    assert say("Wenn wir jeden Tag schreiben würden, würden uns die Leute hassen?").kind == "talk"

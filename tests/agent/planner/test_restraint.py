@@ -90,5 +90,24 @@ def test_the_answer_speaks_the_users_language(say: Say, sentence: str, word: str
     assert word in say(sentence).reply
 
 
+@pytest.mark.parametrize(
+    ("sentence", "command"),
+    [
+        ("export all contacts to a csv", "smartcampaign export contacts"),
+        ("exportiere alle Kontakte", "smartcampaign export contacts"),
+        ("how do I import a list?", "smartcampaign import"),
+        ("import the file customers.csv", "smartcampaign import"),
+        ("unsubscribe ola@lund.example", "smartcampaign contacts unsubscribe"),
+        ("melde ola@lund.example ab", "smartcampaign contacts unsubscribe"),
+        ("désabonne ola@lund.example", "smartcampaign contacts unsubscribe"),
+    ],
+)
+def test_what_the_terminal_does_is_named(say: Say, sentence: str, command: str) -> None:
+    understood = say(sentence)
+    assert not any(call.tool != "import_contacts" for call in understood.calls)
+    assert understood.kind != "calls"
+    assert command in understood.reply
+
+
 def test_the_question_names_the_candidates(say: Say) -> None:
     assert "Lamp Week" in say("send it").reply

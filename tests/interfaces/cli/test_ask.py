@@ -67,7 +67,7 @@ def test_what_is_piped_in_goes_along(shop: Home, model: ScriptedModel) -> None:
 
 
 def test_a_thread_is_continued(shop: Home, model: ScriptedModel) -> None:
-    model.script("One.", "Two.", "Three.")
+    model.script("Early.", "Late.", "Alone.")
     for text in ("first", "second"):
         assert shop.call("ask", "--thread", "t", text).code == 0
     assert shop.call("ask", "alone").code == 0

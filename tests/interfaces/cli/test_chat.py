@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -102,10 +102,10 @@ def test_ctrl_c_stops_the_turn_and_not_the_program(screen: Pty, model: ScriptedM
 
 
 def test_a_pasted_list_is_one_message(screen: Pty, model: ScriptedModel) -> None:
-    model.script("Two rows.")
+    model.script("Some rows.")
     screen.wait_for(PROMPT)
     screen.type("\x1b[200~import these\r\rEmail,Name\ra@example.org,A\x1b[201~" + ENTER)
-    screen.wait_for("Two rows.")
+    screen.wait_for("Some rows.")
     assert len(model.requests) == 1
     assert "Email,Name" in str(model.requests[0])
     screen.wait_for(PROMPT)
@@ -130,6 +130,42 @@ def test_approving_is_left_open_without_an_answer(shop: Home, screen: Pty, model
     screen.wait_for("Approve?")
     screen.type("n" + ENTER)
     screen.wait_for("Rejected. Nothing was done.")
+
+
+def test_what_is_approved_leaves_while_the_chat_is_open_and_says_so(new_home: Callable[[], Home]) -> None:
+    home = new_home()
+    people = "Email,First Name\nada@example.org,Ada\nbob@example.org,Bob\n"
+    (home.path / "people.csv").write_text(people)
+    assert home.run("contacts", "import", str(home.path / "people.csv")).code == 0
+    screen = home.terminal("chat")
+    try:
+        for sentence, answer in (
+            ("create a campaign called Lamp Week", "Do it?"),
+            ("add ada@example.org and bob@example.org to Lamp Week", "Do it?"),
+            ("draft a cheerful e-mail for Lamp Week about 10% off brass lamps", "Do it?"),
+        ):
+            screen.wait_for(PROMPT)
+            screen.type(sentence + ENTER)
+            screen.wait_for(answer)
+            screen.type("y" + ENTER)
+        screen.wait_for(PROMPT)
+        screen.type("send Lamp Week" + ENTER)
+        screen.wait_for("Approve? [y/N/later]:")
+        screen.type("later" + ENTER)
+        left_open = screen.wait_for(PROMPT)
+        # Approved in another terminal; here nothing is typed, and what happens is shown above the prompt.
+        id = left_open.split("smartcampaign approve ")[1][:8]
+        assert "goes to 2 recipients" in home.run("approve", id, "--yes").out
+        screen.wait_for("Lamp Week is being sent.", 20)
+        screen.wait_for("Lamp Week is sent.", 20)
+        screen.type(CTRL_D)
+        assert screen.exit_code() == 0
+    finally:
+        screen.close()
+    kept = home.run("outbox")
+    assert "ada@example.org" in kept.out
+    assert "bob@example.org" in kept.out
+    assert "mails sent: 2" in home.run("campaigns", "show", "Lamp Week").out
 
 
 def test_from_a_pipe(shop: Home, model: ScriptedModel) -> None:

@@ -116,8 +116,8 @@ def test_a_shops_hosts_are_said_and_shown(home: Home, tenant: tuple[str, UUID]) 
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["--host", "0.0.0.0"], "Until there are API keys"), (["--tracking", "0.0.0.0:8001"], "SMARTCAMPAIGN_PUBLIC_URL"),
-    (["--host", "mail.example.com"], "Until there are API keys"),
+    (["--host", "0.0.0.0"], "there is no API key yet"), (["--tracking", "0.0.0.0:8001"], "SMARTCAMPAIGN_PUBLIC_URL"),
+    (["--host", "mail.example.com"], "there is no API key yet"),
 ])  # fmt: skip
 def test_others_are_not_served_by_accident(home: Home, arguments: list[str], words: str) -> None:
     refused = home.call("serve", *arguments)

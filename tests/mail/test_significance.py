@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.significance import (
+from mail.significance import (
     Moments,
     benjamini_hochberg,
     fisher,

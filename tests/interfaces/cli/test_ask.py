@@ -110,8 +110,8 @@ def test_bad_context(shop: Home, model: ScriptedModel, data: bytes) -> None:
 
 
 def test_what_a_model_says_can_not_steer_the_terminal(shop: Home, model: ScriptedModel) -> None:
-    model.script("\x1b]0;owned\x07\x1b[2Jhello")
-    assert shop.call("ask", "hi").out == "]0;owned[2Jhello\n"
+    model.script("\x1b]owned\x07\x1b[Jhello")
+    assert shop.call("ask", "hi").out == "]owned[Jhello\n"
 
 
 def test_the_planner_answers_without_a_model(home: Home, tenant: str) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -17,37 +18,49 @@ import pytest
 from tests.interfaces.cli.conftest import Home
 
 
-def test_a_key_is_shown_once_listed_and_revoked(home: Home) -> None:
-    made = home.call("keys", "create", "Front", "--role", "viewer", "--days", "30")
+@pytest.fixture
+def tenant(home: Home) -> str:
+    """A tenant of the test's own: others in this data folder have theirs."""
+    name = f"Keys {uuid4().hex[:8]}"
+    assert home.call("tenants", "add", name).code == 0
+    return name
+
+
+def test_a_key_is_shown_once_listed_and_revoked(home: Home, tenant: str) -> None:
+    made = home.call("keys", "create", "Front", "--role", "viewer", "--days", "30", SMARTCAMPAIGN_TENANT=tenant)
     assert made.code == 0
     assert re.fullmatch(r"sck_[A-Za-z0-9_-]{86}\n", made.out)
     assert "viewer" in made.err
-    listed = home.call("keys", "list")
+    listed = home.call("keys", "list", SMARTCAMPAIGN_TENANT=tenant)
     assert "Front" in listed.out
     assert made.out.strip() not in listed.out
-    (row,) = [row for row in json.loads(home.call("keys", "list", "--json").out) if row["name"] == "Front"]
+    (row,) = [
+        row
+        for row in json.loads(home.call("keys", "list", "--json", SMARTCAMPAIGN_TENANT=tenant).out)
+        if row["name"] == "Front"
+    ]
     assert (row["role"], row["revoked_at"], row["last_used_at"]) == ("viewer", None, None)
     assert "hash" not in str(row)
-    again = home.call("keys", "create", "front")
+    again = home.call("keys", "create", "front", SMARTCAMPAIGN_TENANT=tenant)
     assert (again.code, again.out) == (1, "")
     assert "already a key" in again.err
-    assert home.call("keys", "revoke", row["id"][:8]).code == 0
-    assert "revoked" in home.call("keys", "list").out
-    assert home.call("keys", "revoke", "Front").code == 1
+    assert home.call("keys", "revoke", row["id"][:8], SMARTCAMPAIGN_TENANT=tenant).code == 0
+    assert "revoked" in home.call("keys", "list", SMARTCAMPAIGN_TENANT=tenant).out
+    assert home.call("keys", "revoke", "Front", SMARTCAMPAIGN_TENANT=tenant).code == 1
 
 
-def test_a_script_gets_the_key_alone(home: Home) -> None:
-    made = home.call("keys", "create", "Script", "--json")
+def test_a_script_gets_the_key_alone(home: Home, tenant: str) -> None:
+    made = home.call("keys", "create", "Script", "--json", SMARTCAMPAIGN_TENANT=tenant)
     assert json.loads(made.out)["key"].startswith("sck_")
-    assert home.call("keys", "revoke", "Script").code == 0
+    assert home.call("keys", "revoke", "Script", SMARTCAMPAIGN_TENANT=tenant).code == 0
 
 
 @pytest.mark.parametrize("arguments", [
     ("--role", "admin"), ("--days", "0"), ("--days", "x"),
 ])  # fmt: skip
-def test_what_cannot_be_a_key_is_refused(home: Home, arguments: tuple[str, ...]) -> None:
-    assert home.call("keys", "create", "Bad", *arguments).code == 2
-    assert "Bad" not in home.call("keys", "list").out
+def test_what_cannot_be_a_key_is_refused(home: Home, tenant: str, arguments: tuple[str, ...]) -> None:
+    assert home.call("keys", "create", "Bad", *arguments, SMARTCAMPAIGN_TENANT=tenant).code == 2
+    assert "Bad" not in home.call("keys", "list", SMARTCAMPAIGN_TENANT=tenant).out
 
 
 @pytest.mark.slow

@@ -33,12 +33,12 @@ from tools.base import Context
 
 
 async def test_a_mention_is_answered_in_its_thread(office: Office, model: ScriptedModel) -> None:
-    model.script("**Four** people care about clocks.")
+    model.script("**Some** people care about clocks.")
     event = office.slack.mention("who cares about clocks?")
     answer = await office.slack.event(event)
     assert (answer.status_code, answer.text) == (200, "")
 
-    await office.slack.said("*Four* people care about clocks.")
+    await office.slack.said("*Some* people care about clocks.")
     (message,) = office.slack.shown()
     assert (message["channel"], message["thread_ts"]) == (CHANNEL, event["ts"])
     (asked,) = model.requests
@@ -158,16 +158,18 @@ async def test_an_answer_grows_by_edits_and_no_faster_than_slack_takes_them(
 
 
 async def test_long_answers_are_split_and_nothing_is_lost(office: Office, model: ScriptedModel) -> None:
-    lines = [f"- line {number} <b> & so on, so that it gets longer" for number in range(300)]
+    # Letters, not numbers: those would have to be known.
+    names = ["".join("abcdefghij"[int(digit)] for digit in str(number)) for number in range(300)]
+    lines = [f"- line {name} <b> & so on, so that it gets longer" for name in names]
     model.script("\n".join(lines))
     await office.slack.event(office.slack.mention("everything, please"))
-    await office.slack.said("line 299 ")
+    await office.slack.said("line cjj ")
     await asyncio.sleep(0.2)
     messages = office.slack.shown()
     assert len(messages) > 3
     assert all(len(message["text"]) <= LONGEST for message in messages)
     whole = "\n".join(message["text"] for message in messages)
-    assert all(f"• line {number} &lt;b&gt; &amp; so on" in whole for number in range(300))
+    assert all(f"• line {name} &lt;b&gt; &amp; so on" in whole for name in names)
 
 
 @pytest.mark.parametrize("header", [True, False])

@@ -144,13 +144,9 @@ class Hooks:
         """A program with an API key: plain JSON, and the key's role."""
         address = request.client.host if request.client else ""
         try:
-            self._wrong.check(address)
             ctx = await self._access.by_request(request, "hook")
-        except TooFast as error:
-            return _problem(429, str(error))
         except (KeyNeeded, UnknownKey, KeyOver) as error:
-            self._wrong.take(address)
-            return JSONResponse({"text": str(error)}, 401, {"WWW-Authenticate": "Bearer"})
+            return self._slowed(address, JSONResponse({"text": str(error)}, 401, {"WWW-Authenticate": "Bearer"}))
         try:
             said = _plain_json(_fields(await request.body(), request.headers.get("content-type", "")))
         except Refused as error:
@@ -162,17 +158,13 @@ class Hooks:
         address = request.client.host if request.client else ""
         body = await request.body()
         try:
-            self._wrong.check(address)
             ids = _ids(request.path_params["hook"])
             fields = _fields(body, request.headers.get("content-type", ""))
             tenant, row = await self._find(ids)
             said = _read(row.kind, fields)
             key = self._check(row, tenant, body, request, said)
-        except TooFast as error:
-            return _problem(429, str(error))
         except Refused as error:
-            self._wrong.take(address)
-            return _problem(401, str(error))
+            return self._slowed(address, _problem(401, str(error)))
         if said.by_bot or not said.person:
             return JSONResponse({})
         found = await speaker(self._access.database, tenant, row.workspace_id, said.person)
@@ -183,6 +175,14 @@ class Hooks:
         except ToolError as error:
             return JSONResponse(Answer(str(error), True).shape())
         return await self._answered(said, replace(ctx, now=self._access.now), row.workspace_id, row.answers_to)
+
+    def _slowed(self, address: str, refusal: Response) -> Response:
+        """The refusal; after many from one address a refusal to look. Who has the right key is never held up."""
+        try:
+            self._wrong.take(address)
+        except TooFast as error:
+            return _problem(429, str(error))
+        return refusal
 
     async def _find(self, ids: tuple[UUID, UUID] | None) -> tuple[UUID, WorkspaceRow]:
         if ids is not None:

@@ -48,13 +48,6 @@ class Limiter:
         bucket.left -= 1
         return int(bucket.left)
 
-    def check(self, who: str) -> None:
-        """Raise `TooFast` when nothing is left, without using any."""
-        if who in self._buckets:
-            bucket = self._refilled(who)
-            if bucket.left < 1:
-                raise self._too_fast(bucket)
-
     def _too_fast(self, bucket: _Bucket) -> TooFast:
         wait = (1 - bucket.left) * 60 / self.per_minute
         return TooFast(limit=self.per_minute, window="a minute", seconds=max(1, math.ceil(wait)))
@@ -81,10 +74,11 @@ class Callers:
     async def context(self, request: Request) -> Context:
         """Raises `KeyNeeded`, `UnknownKey`, `KeyOver` or `TooFast`."""
         address = request.client.host if request.client else ""
-        self._wrong.check(address)
         try:
             ctx = await self._access.by_request(request, "rest")
         except ToolError:
+            # Only wrong ones are held up: behind a proxy everybody has one address, and a stranger's tries must not
+            # lock out whoever has a good key.
             self._wrong.take(address)
             raise
         who = f"{ctx.tenant.id} {ctx.actor.name}"

@@ -17,7 +17,8 @@ TRACKING = ("/o/", "/c/", "/u/", "/v/", "/b/")
 
 # Bytes of a body. Uploads are written to disk as they come, and have a limit of their own.
 LONGEST = 1_000_000
-LONGEST_OF = {"/api/tools/import_contacts": 12_000_000}
+# A list as text may be large, also over MCP.
+LONGEST_OF = {"/api/tools/import_contacts": 12_000_000, "/mcp": 12_000_000}
 DROPPED = 16_000_000
 UPLOADS = ("/api/imports", "/import")
 

@@ -69,6 +69,11 @@ class ScriptedModel:
             def do_GET(self) -> None:
                 _send(self, 200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
 
+            def end_headers(self) -> None:
+                # A client that kept its connection would hold it beyond the loop of its test.
+                self.send_header("Connection", "close")
+                super().end_headers()
+
             def log_message(self, format: str, *args: object) -> None:
                 pass
 

@@ -158,6 +158,7 @@ def test_what_is_approved_leaves_while_the_chat_is_open_and_says_so(new_home: Ca
         assert "goes to 2 recipients" in home.run("approve", id, "--yes").out
         screen.wait_for("Lamp Week is being sent.", 20)
         screen.wait_for("Lamp Week is sent.", 20)
+        screen.wait_for(PROMPT)  # while something is printed above it, nobody listens to keys
         screen.type(CTRL_D)
         assert screen.exit_code() == 0
     finally:

@@ -59,5 +59,5 @@ async def in_background(ctx: Context, embedder: BackgroundEmbedder) -> AsyncIter
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Not suppressing CancelledError: that would also swallow the one by which the program itself is asked to leave.
+        await asyncio.wait([task])

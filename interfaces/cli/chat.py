@@ -75,7 +75,9 @@ async def talk_in(opened: Program, thread: str | None, *, serves: bool = False) 
         in_background(opened.settings, opened.url, opened.link_settings, opened.tenant.id, told=news.told),
     ):
         if address is not None:
-            screen.say(f"For programs, as long as this is open: {address}/api and {address}/mcp (docs/api.md).")
+            screen.say(
+                f"The web page, as long as this is open: {address} (for programs: {address}/api, {address}/mcp)."
+            )
         await _talk(opened, ready, screen, thread, news)
 
 

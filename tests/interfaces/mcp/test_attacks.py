@@ -217,7 +217,7 @@ NO_REQUESTS: dict[str, tuple[dict[str, str], bytes, tuple[int, ...]]] = {
     "a number": ({}, b"7", (400,)),
     "JSON that is too deep": ({}, b"[" * 100_000, (400,)),
     "bytes": ({}, b"\xff\xfe\x00", (400,)),
-    "two megabytes": ({}, b" " * 2_000_000, (413,)),
+    "thirteen megabytes": ({}, b" " * 13_000_000, (413,)),
     "no session": ({}, b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', (400,)),
     "an invented session": ({"mcp-session-id": "0" * 32}, b'{"jsonrpc":"2.0","id":1,"method":"ping"}', (404,)),
     "a long session": ({"mcp-session-id": "x" * 5000}, b'{"jsonrpc":"2.0","id":1,"method":"ping"}', (404,)),
